@@ -1,0 +1,1 @@
+"""Train VAEs, and any Keras model, under constraints."""

@@ -1,1 +1,22 @@
-"""Train VAEs, and any Keras model, under constraints."""
+"""Train VAEs, and any Keras model, under constraints.
+
+GECO ("Taming VAEs", Rezende and Viola, 2018) replaces the sweep over beta by a wish, such as
+"reconstruct to an error of 0.1", and finds the weight of that wish while it trains.
+"""
+
+from tf_geco import constraints, models, multipliers, objectives, posteriors, schedules
+from tf_geco.models import VAE
+from tf_geco.objectives import ELBO, GECO
+
+__version__ = "0.1.0"
+__all__ = [
+    "ELBO",
+    "GECO",
+    "VAE",
+    "constraints",
+    "models",
+    "multipliers",
+    "objectives",
+    "posteriors",
+    "schedules",
+]

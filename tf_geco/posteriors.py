@@ -1,0 +1,160 @@
+"""Posteriors q(z | x) and priors: layers that return a distribution."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+from tensorflow_probability import distributions as tfd
+
+
+class Posterior(keras.layers.Layer):
+    """A conditional distribution: a layer from the encoder's output to a distribution over z.
+
+        context [B, H]  ->  distribution with batch shape [B] and event shape [latent_dim]
+
+    Subclass it, create the layers it needs in `build`, and return a
+    `tfp.distributions.Distribution` from `call`. The networks belong to the layer, so that Keras
+    saves and trains them; the distribution is made anew in each call.
+
+    Args:
+        latent_dim: Number of latent dimensions d.
+        name: Name of the layer.
+
+    Call arguments:
+        context: The encoder's output, `[B, H]`.
+
+    Raises:
+        ValueError: If `latent_dim` is not a positive integer, or the context is not `[B, H]`.
+    """
+
+    def __init__(self, latent_dim: int, *, name: str | None = None, **kwargs: Any) -> None:
+        super().__init__(name=name, **kwargs)
+        if isinstance(latent_dim, bool) or int(latent_dim) != latent_dim or latent_dim < 1:
+            raise ValueError(
+                f"`latent_dim` must be a positive integer. Received: latent_dim={latent_dim!r}."
+            )
+        self.latent_dim = int(latent_dim)
+
+    def check_context(self, context_shape: Any) -> None:
+        """Raises an error if the encoder's output is not one vector per example."""
+        if len(context_shape) != 2 or context_shape[-1] is None:
+            raise ValueError(
+                "The encoder must return one vector per example, [B, H]; end it with "
+                f"`keras.layers.Flatten()`. Received: an output of shape {tuple(context_shape)}."
+            )
+
+    def call(self, context: tf.Tensor) -> tfd.Distribution:
+        """Returns q(z | x), batch shape `[B]`, event shape `[d]`."""
+        raise NotImplementedError(f"{type(self).__name__} must define `call(context)`.")
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of `__init__`."""
+        return {**super().get_config(), "latent_dim": self.latent_dim}
+
+
+@keras.saving.register_keras_serializable(package="tf_geco")
+class DiagonalNormal(Posterior):
+    """A normal distribution with independent dimensions, the posterior of the first VAEs.
+
+        q(z | x) = N(z; m(h), diag(s(h)^2)),   log s = 10 tanh(raw / 10)
+
+    The bound on log s keeps the scale between e^-10 and e^10 without cutting its gradient.
+
+    Args:
+        latent_dim: Number of latent dimensions d.
+        name: Name of the layer.
+
+    Call arguments:
+        context: The encoder's output, `[B, H]`.
+
+    Raises:
+        ValueError: If `latent_dim` is not a positive integer, or the context is not `[B, H]`.
+
+    Example:
+    ```python
+    q = tf_geco.posteriors.DiagonalNormal(latent_dim=8)(tf.ones([3, 64]))
+    q.sample().shape  # [3, 8]
+    ```
+
+    Reference:
+        Kingma and Welling, "Auto-encoding variational Bayes", 2014, arXiv:1312.6114.
+    """
+
+    max_log_scale = 10.0
+
+    def build(self, context_shape: Any) -> None:
+        """Creates the projection from a context to means and log scales."""
+        self.check_context(context_shape)
+        self.parameters = keras.layers.Dense(2 * self.latent_dim, dtype=self.dtype_policy)
+        self.parameters.build(context_shape)
+
+    def call(self, context: tf.Tensor) -> tfd.Distribution:
+        """Returns q(z | x), in float32 under any precision policy."""
+        parameters = as_float32(self.parameters(context))
+        mean, raw = tf.split(parameters, 2, axis=-1)
+        scale = tf.exp(self.max_log_scale * tf.tanh(raw / self.max_log_scale))
+        return tfd.Independent(tfd.Normal(mean, scale), reinterpreted_batch_ndims=1)
+
+
+@keras.saving.register_keras_serializable(package="tf_geco")
+class StandardNormal(keras.layers.Layer):
+    """The prior N(0, I): a layer whose context is always `None`.
+
+    A prior of your own is any Keras layer like this one; a learned one owns variables or networks.
+
+    Args:
+        latent_dim: Number of latent dimensions d.
+        name: Name of the layer.
+
+    Example:
+    ```python
+    prior = tf_geco.posteriors.StandardNormal(latent_dim=8)
+    prior(context=None).sample(3).shape  # [3, 8]
+    ```
+    """
+
+    def __init__(self, latent_dim: int, *, name: str | None = None, **kwargs: Any) -> None:
+        super().__init__(name=name, **kwargs)
+        self.latent_dim = latent_dim
+        self.built = True
+
+    def call(self, context: None = None) -> tfd.Distribution:
+        """Returns N(0, I), batch shape `[]`, event shape `[d]`."""
+        dtype = tf.float64 if self.compute_dtype == "float64" else tf.float32
+        zeros = tf.zeros([self.latent_dim], dtype)
+        return tfd.Independent(tfd.Normal(zeros, tf.ones_like(zeros)), reinterpreted_batch_ndims=1)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of `__init__`."""
+        return {**super().get_config(), "latent_dim": self.latent_dim}
+
+
+def as_float32(tensor: tf.Tensor) -> tf.Tensor:
+    """Returns a tensor of less than 32 bits as float32, any other as it is."""
+    return tf.cast(tensor, tf.float32) if tensor.dtype.size < 4 else tensor
+
+
+def sample_with_kl(
+    posterior: tfd.Distribution, prior: tfd.Distribution, seed: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns one sample of each posterior, and its KL divergence from the prior.
+
+        KL = E_q[log q(z) - log pi(z)]
+
+    In closed form where TensorFlow Probability knows one, else estimated at the sample itself, by
+    one forward pass of a flow.
+
+    Args:
+        posterior: q(z | x), batch shape `[B]`, event shape `[d]`.
+        prior: pi(z), batch shape `[]`, event shape `[d]`.
+        seed: int32[2].
+
+    Returns:
+        z, `[B, d]`, and the KL in nats, `[B]`.
+    """
+    try:
+        kl = tfd.kl_divergence(posterior, prior)
+    except NotImplementedError:
+        z, log_density = posterior.experimental_sample_and_log_prob(seed=seed)
+        return z, log_density - prior.log_prob(z)
+    return posterior.sample(seed=seed), kl

@@ -4,7 +4,17 @@ GECO ("Taming VAEs", Rezende and Viola, 2018) replaces the sweep over beta by a 
 "reconstruct to an error of 0.1", and finds the weight of that wish while it trains.
 """
 
-from tf_geco import constraints, models, multipliers, objectives, posteriors, schedules
+from tf_geco import (
+    callbacks,
+    constraints,
+    models,
+    multipliers,
+    objectives,
+    plotting,
+    posteriors,
+    schedules,
+)
+from tf_geco.callbacks import GECOCallback
 from tf_geco.models import VAE
 from tf_geco.objectives import ELBO, GECO
 
@@ -13,10 +23,13 @@ __all__ = [
     "ELBO",
     "GECO",
     "VAE",
+    "GECOCallback",
+    "callbacks",
     "constraints",
     "models",
     "multipliers",
     "objectives",
+    "plotting",
     "posteriors",
     "schedules",
 ]

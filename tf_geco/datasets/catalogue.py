@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tf_geco.datasets import images
+from tf_geco.datasets import derived, images, points
 from tf_geco.datasets.pipelines import Rows, Stream, check_batch_size
 from tf_geco.datasets.sources import SPLITS
 
@@ -15,6 +15,14 @@ _BUILDERS: dict[str, Callable[..., Rows | Stream]] = {
     "mnist": images.mnist,
     "cifar10": images.cifar10,
     "celeb_a": images.celeb_a,
+    "color_mnist": derived.color_mnist,
+    "mnist_triplets": derived.mnist_triplets,
+    "mnist_sum": derived.mnist_sum,
+    "mnist_sum_hard": derived.mnist_sum_hard,
+    "mnist_rotate": derived.mnist_rotate,
+    "micro_mnist": derived.micro_mnist,
+    "mixture_of_lines": points.mixture_of_lines,
+    "mixture_of_circles": points.mixture_of_circles,
 }
 
 
@@ -36,13 +44,31 @@ def load(
     Images are float32 in [0, 1]. For training they are shuffled anew each epoch and come in full
     batches; for testing, in order and all of them.
 
+    | name | examples | yields |
+    | --- | --- | --- |
+    | `mnist5k` | 4,500 + 500 digits, no download | image `[28, 28, 1]`, label |
+    | `mnist` | 60,000 + 10,000 digits | image `[28, 28, 1]`, label |
+    | `cifar10` | 50,000 + 10,000 photographs | image `[32, 32, 3]`, label |
+    | `celeb_a` | 162,770 + 19,962 faces | image `[64, 64, 3]`, attributes `[40]` |
+    | `color_mnist` | three digits as colours | image `[28, 28, 3]`, label 100 r + 10 g + b |
+    | `mnist_triplets` | l2 = (l0 + l1) mod 10 | image `[28, 28, 3]`, labels `[3]` |
+    | `mnist_sum` | two digits -> their sum | `{"context", "target"}`, labels `[3]` |
+    | `mnist_sum_hard` | a sum -> two digits | `{"context", "target"}`, labels `[3]` |
+    | `mnist_rotate` | a digit, a turn -> it turned | `{"context", "target"}`, labels `[3]` |
+    | `micro_mnist` | seven digits, again and again | image `[28, 28, 1]`, label |
+    | `mixture_of_lines`, `mixture_of_circles` | points | point `[2]`, component |
+
     Args:
         name: One of `list_names()`.
         batch_size: Examples in a batch; of a training set that is smaller, all of it.
         split: `"train"`, `"test"`, or `None` for both.
         seed: Seed of the shuffle, and of what the data set draws. The same seed gives the same
             data in the same order. It does not move digits between `mnist5k`'s train and test.
-        **options: Options of the data set; see the functions of `tf_geco.datasets`.
+        **options: Options of the data set. Those made of digits, from `color_mnist` to
+            `micro_mnist`: `source`, `"mnist5k"` (the default) or `"mnist"`, and `size`, examples in
+            a split, by default as many as MNIST has. The mixtures: `components`, `size` and
+            `noise`. `celeb_a`: `crop`, the side of the square cut from the centre (160), and
+            `image_size` (64). Those by TensorFlow Datasets: `download` (True) and `data_dir`.
 
     Returns:
         A pipeline, or the pair (train, test).

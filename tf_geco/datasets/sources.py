@@ -61,8 +61,10 @@ def tfds_arrays(
     name: str, split: str, download: bool = True, data_dir: str | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Returns all images, uint8, and labels, int64, of a split of a TFDS data set."""
-    batch = _tfds_load(name, split, download, data_dir, batch_size=-1)
-    return np.asarray(batch["image"]), np.asarray(batch["label"], np.int64)
+    examples = _tfds_load(name, split, download, data_dir)
+    batches = list(examples.batch(1024).prefetch(1).as_numpy_iterator())
+    images, labels = (np.concatenate([b[key] for b in batches]) for key in ("image", "label"))
+    return images, labels.astype(np.int64)
 
 
 def tfds_stream(
@@ -82,7 +84,7 @@ def _tfds_load(name: str, split: str, download: bool, data_dir: str | None, **op
     optional("importlib_resources", "importlib_resources", "datasets")
     tfds = optional("tensorflow_datasets", "tensorflow-datasets", "datasets")
     try:
-        return tfds.load(name, split=split, download=download, data_dir=data_dir, **options)
+        return tfds.load(name, split=split, download=download, data_dir=data_dir)
     except Exception as error:
         where = data_dir or "TFDS_DATA_DIR, or ~/tensorflow_datasets"
         raise RuntimeError(

@@ -4,7 +4,18 @@ GECO ("Taming VAEs", Rezende and Viola, 2018) replaces the sweep over beta by a 
 "reconstruct to an error of 0.1", and finds the weight of that wish while it trains.
 """
 
-from tf_geco import constraints, datasets, models, multipliers, objectives, posteriors, schedules
+from tf_geco import (
+    callbacks,
+    constraints,
+    datasets,
+    models,
+    multipliers,
+    objectives,
+    plotting,
+    posteriors,
+    schedules,
+)
+from tf_geco.callbacks import GECOCallback
 from tf_geco.models import VAE
 from tf_geco.objectives import ELBO, GECO
 
@@ -13,11 +24,14 @@ __all__ = [
     "ELBO",
     "GECO",
     "VAE",
+    "GECOCallback",
+    "callbacks",
     "constraints",
     "datasets",
     "models",
     "multipliers",
     "objectives",
+    "plotting",
     "posteriors",
     "schedules",
 ]

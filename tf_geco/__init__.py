@@ -7,6 +7,7 @@ GECO ("Taming VAEs", Rezende and Viola, 2018) replaces the sweep over beta by a 
 from tf_geco import (
     callbacks,
     constraints,
+    datasets,
     models,
     multipliers,
     objectives,
@@ -26,6 +27,7 @@ __all__ = [
     "GECOCallback",
     "callbacks",
     "constraints",
+    "datasets",
     "models",
     "multipliers",
     "objectives",

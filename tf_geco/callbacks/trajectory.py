@@ -24,7 +24,6 @@ class Trajectory:
 
     def __init__(self, objective: Objective) -> None:
         self.names = [constraint.name for constraint in objective.constraints]
-        self.tolerances = [constraint.tolerance for constraint in objective.constraints]
         self._objective = objective
         self._rows: list[tuple] = []
 

@@ -1,8 +1,18 @@
 """Models, and networks to make them of."""
 
+from tf_geco.models.any_model import Constrained
+from tf_geco.models.classifier import classifier
 from tf_geco.models.constrained import ConstrainedModel
 from tf_geco.models.latent import LatentVariableModel
 from tf_geco.models.networks import conv_networks, dense_networks
 from tf_geco.models.vae import VAE
 
-__all__ = ["VAE", "ConstrainedModel", "LatentVariableModel", "conv_networks", "dense_networks"]
+__all__ = [
+    "VAE",
+    "Constrained",
+    "ConstrainedModel",
+    "LatentVariableModel",
+    "classifier",
+    "conv_networks",
+    "dense_networks",
+]

@@ -39,7 +39,8 @@ class ConstrainedModel(keras.Model):
                 f"Received: objective={objective!r}."
             )
         self.objective = objective
-        self.cost_metric = keras.metrics.Mean(name=self.cost_name)
+        own = objective.cost is not None
+        self.cost_metric = keras.metrics.Mean(name="cost" if own else self.cost_name)
         self.constraint_metrics = [Measured(c) for c in objective.constraints]
         self._forward_backward = self._gradients
         self.skipped_metric = keras.metrics.Sum(name="skipped")
@@ -74,7 +75,7 @@ class ConstrainedModel(keras.Model):
         self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
     ) -> dict[str, tf.Tensor]:
         """Updates the compiled metrics, which compare the reconstruction with its target."""
-        if "reconstruction" in y_pred:
+        if isinstance(y_pred, dict) and "reconstruction" in y_pred:
             y, y_pred = self.target(x), y_pred["reconstruction"]
         return super().compute_metrics(x, y, y_pred, sample_weight)
 
@@ -102,8 +103,10 @@ class ConstrainedModel(keras.Model):
     def _terms(self, x: Any, y: Any, sample_weight: Any, training: bool) -> dict[str, Any]:
         """Returns the outputs, and the loss with what it is made of."""
         outputs = self(x, training=training)
-        cost = tf.cast(self.cost(x, y, outputs), tf.float32)
-        violations = self.objective(self.target(x), y=y, outputs=outputs)
+        target = self.target(x)
+        violations = self.objective(target, y=y, outputs=outputs)
+        cost = self.objective.own_cost(target, y, outputs)
+        cost = tf.cast(self.cost(x, y, outputs) if cost is None else cost, tf.float32)
         loss = self.objective.loss(cost, violations, sample_weight)
         if self.losses:
             loss += tf.add_n([tf.cast(extra, tf.float32) for extra in self.losses])

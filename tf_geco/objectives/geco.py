@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from numbers import Real
 from typing import Any
 
 import keras
@@ -38,9 +39,14 @@ class GECO(Objective):
         initial_multiplier: A positive number, or `"auto"`: the lambda that weighs a violation of
             100 % as half a nat for each latent dimension. For a reconstruction error that is d / D,
             the least any solution needs: a linear Gaussian model has lambda = d / (D - rest).
-            Coming from below never overspends KL, which is slow to give back. It is 1 where the
-            outputs have no `"latents"`, or where the objective is not scaled.
-        bounds: Least and greatest lambda. The default only keeps float32 from overflow.
+            Coming from below never overspends KL, which is slow to give back. It is at most 1, and
+            it is 1 where the outputs have no `"latents"`, or where the objective is not scaled.
+        bounds: Least and greatest lambda, or a list of such pairs, one for each constraint. The
+            default only keeps float32 from overflow.
+        cost: What to minimise instead of the model's own cost: a constraint, that counts with its
+            worth, `nats violation / scale`. `KLDivergence` as constraint and
+            `ReconstructionError(sigma)` as cost asks for the best reconstruction that so many nats
+            buy.
 
     Call arguments:
         x: Data, `[B, ...]`.
@@ -70,7 +76,8 @@ class GECO(Objective):
         scaled: bool = True,
         decay: float = 0.99,
         initial_multiplier: float | str = "auto",
-        bounds: tuple[float, float] = (1e-6, 1e6),
+        bounds: Sequence = (1e-6, 1e6),
+        cost: Constraint | None = None,
         name: str | None = "geco",
         **kwargs: Any,
     ) -> None:
@@ -84,11 +91,12 @@ class GECO(Objective):
         if initial_multiplier != "auto":
             initial_multiplier = positive_number(initial_multiplier, "initial_multiplier")
         self.initial_multiplier: Any = initial_multiplier
-        if len(bounds) != 2 or not 0 < bounds[0] < bounds[1] < math.inf:
+        self.bounds = _checked_bounds(bounds, len(self.constraints))
+        if cost is not None and not isinstance(cost, Constraint):
             raise ValueError(
-                f"`bounds` must be two positive numbers, least first. Received: bounds={bounds}."
+                f"`cost` must be a `tf_geco.constraints.Constraint`. Received: cost={cost!r}."
             )
-        self.bounds = (float(bounds[0]), float(bounds[1]))
+        self.cost = cost
 
     def build(self, x_shape: Any, y_shape: Any = None, outputs_shape: Any = None) -> None:
         """Builds the constraints and creates the state."""
@@ -106,7 +114,8 @@ class GECO(Objective):
         latents = outputs_shape.get("latents") if isinstance(outputs_shape, dict) else None
         if not self.scaled or latents is None:
             return 1.0
-        return math.prod(latents[1:]) / (2 * constraint.nats)
+        with tf.init_scope():
+            return min(1.0, math.prod(latents[1:]) / (2 * float(constraint.nats)))
 
     def loss(
         self, cost: tf.Tensor, violations: tf.Tensor, sample_weight: tf.Tensor | None = None
@@ -131,18 +140,18 @@ class GECO(Objective):
             tf.convert_to_tensor(self.memory),
             first,
         )
-        low, high = map(math.log, self.bounds)
+        low, high = tf.unstack(tf.math.log(tf.constant(self.bounds)), axis=-1)
         return {
             "log_multiplier": tf.clip_by_value(log_multiplier, low, high),
             "memory": memory,
         }
 
     def _scale(self) -> tf.Tensor:
-        return tf.constant([constraint.scale for constraint in self.constraints], tf.float32)
+        return tf.stack([tf.cast(constraint.scale, tf.float32) for constraint in self.constraints])
 
     def _worth(self) -> tf.Tensor:
         worth = [constraint.nats / constraint.scale for constraint in self.constraints]
-        return tf.constant(worth, tf.float32)
+        return tf.stack([tf.cast(value, tf.float32) for value in worth])
 
     @property
     def multiplier(self) -> tf.Tensor:
@@ -174,7 +183,8 @@ class GECO(Objective):
             "rule": serialize(self.rule),
             "scaled": self.scaled,
             "initial_multiplier": self.initial_multiplier,
-            "bounds": list(self.bounds),
+            "bounds": self.bounds,
+            "cost": serialize(self.cost),
         }
 
     @classmethod
@@ -182,4 +192,21 @@ class GECO(Objective):
         """Makes the objective that `get_config` described."""
         deserialize = keras.saving.deserialize_keras_object
         constraints = [deserialize(constraint) for constraint in config["constraints"]]
-        return cls(**{**config, "constraints": constraints, "rule": deserialize(config["rule"])})
+        parts = {"rule": deserialize(config["rule"]), "cost": deserialize(config["cost"])}
+        return cls(**{**config, "constraints": constraints, **parts})
+
+
+def _checked_bounds(bounds: Sequence, number: int) -> Any:
+    """Returns bounds as a pair of floats, or a list of pairs."""
+    several = len(bounds) > 0 and not isinstance(bounds[0], Real)
+    for pair in bounds if several else [bounds]:
+        if len(pair) != 2 or not 0 < pair[0] < pair[1] < math.inf:
+            raise ValueError(
+                f"`bounds` must be two positive numbers, least first. Received: bounds={bounds}."
+            )
+    if several and len(bounds) != number:
+        raise ValueError(
+            f"`bounds` must be one pair, or one for each of the {number} constraints. "
+            f"Received: bounds={bounds}."
+        )
+    return [list(map(float, pair)) for pair in bounds] if several else list(map(float, bounds))

@@ -35,6 +35,8 @@ class Objective(keras.layers.Layer):
             [0, 1).
     """
 
+    cost: Constraint | None = None
+
     def __init__(
         self, constraints: Sequence[Constraint], *, decay: float, name: str | None, **kwargs: Any
     ) -> None:
@@ -50,6 +52,8 @@ class Objective(keras.layers.Layer):
         for constraint in self.constraints:
             if not constraint.built:
                 constraint.build(x_shape, y_shape, outputs_shape)
+        if self.cost is not None and not self.cost.built:
+            self.cost.build(x_shape, y_shape, outputs_shape)
         self.step = self.add_state("step", (), dtype="int64")
         self.cost_average = self.add_state("cost_average", ())
         self.moving_average = self.add_state("moving_average", (len(self.constraints),))
@@ -119,6 +123,14 @@ class Objective(keras.layers.Layer):
             weight = getattr(self, name)
             weight.assign(tf.where(accept, value, weight))
         self.step.assign_add(tf.cast(accept, tf.int64))
+        for constraint in self.constraints:
+            constraint.follow(tf.convert_to_tensor(self.step))
+
+    def own_cost(self, x: Any, y: Any, outputs: Any) -> tf.Tensor | None:
+        """Returns the cost of each example that replaces the model's, `[B]`, if there is one."""
+        if self.cost is None:
+            return None
+        return self.cost(x, y=y, outputs=outputs) * (self.cost.nats / self.cost.scale)
 
     def next_state(self, average: tf.Tensor, first: tf.Tensor) -> dict[str, tf.Tensor]:
         """Returns the next values of the further weights that a step changes, by attribute."""

@@ -1,0 +1,124 @@
+"""CLA: the accuracy of a classifier on reconstructions."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tf_geco.constraints.constraint import Constraint, entry, straight_through
+from tf_geco.constraints.features import frozen
+from tf_geco.schedules import Schedule
+
+
+@keras.saving.register_keras_serializable(package="tf_geco")
+class ClassificationAccuracy(Constraint):
+    """CLA: a classifier must recognise at least a share `tolerance` of the reconstructions.
+
+        C = kappa - l(x)^T c(g)
+
+    The model need keep only what the classifier looks at, and is free in all else.
+
+    Its scale is 1 - kappa, so that 1 + C / scale is the error rate over the one allowed.
+
+    Args:
+        tolerance: kappa, between 0 and 1, or a schedule of it.
+        classifier: A Keras model or layer, images -> class probabilities `[B, K]`. It is frozen.
+            `tf_geco.models.classifier` makes one.
+        from_logits: Whether the classifier returns logits.
+        strict: Whether what must reach kappa is the share of reconstructions whose most probable
+            class is the true one, with the probability as proxy for the gradient. `False`, the
+            default, is the paper's: the mean probability of the true class, which is a little lower
+            than that share for a confident classifier.
+        name: Name in logs and plots.
+
+    Call arguments:
+        x: Not used.
+        y: Labels, integers `[B]` or one-hot `[B, K]`, or a dictionary with `"label"`.
+        outputs: A dictionary with `"reconstruction"`, images for the classifier.
+
+    Raises:
+        ValueError: If `tolerance` is not in (0, 1), the classifier is no Keras model or layer, or
+            there are no labels.
+
+    Example:
+    ```python
+    classifier = tf_geco.models.classifier((28, 28, 1), classes=10)
+    classifier.fit(train, epochs=10)
+    constraint = tf_geco.constraints.ClassificationAccuracy(0.95, classifier)
+    ```
+
+    Reference:
+        Rezende and Viola, "Taming VAEs", 2018, Table 1. The table prints l^T c - kappa, which as
+        E[C] <= 0 would ask for an accuracy of at most kappa; the sign is reversed here.
+    """
+
+    def __init__(
+        self,
+        tolerance: float | Schedule,
+        classifier: keras.Layer,
+        *,
+        from_logits: bool = False,
+        strict: bool = False,
+        name: str | None = "classification_accuracy",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(tolerance, name=name, **kwargs)
+        self.classifier = frozen(classifier, "classifier")
+        self.from_logits = bool(from_logits)
+        self.strict = bool(strict)
+
+    def check_tolerance(self, tolerance: Any) -> float:
+        """Returns the tolerance as a float between 0 and 1."""
+        tolerance = super().check_tolerance(tolerance)
+        if tolerance >= 1:
+            raise ValueError(
+                "`tolerance` is the share of reconstructions to be classified right: between 0 and "
+                f"1. Received: tolerance={tolerance}."
+            )
+        return tolerance
+
+    def build(self, x_shape: Any, y_shape: Any = None, outputs_shape: Any = None) -> None:
+        """Builds the classifier for reconstructions."""
+        if not self.classifier.built:
+            self.classifier(keras.KerasTensor(entry(outputs_shape, "reconstruction", self.name)))
+
+    def call(self, x: Any, y: Any = None, outputs: Any = None) -> tf.Tensor:
+        """Returns the violation of each example, `[B]`."""
+        reconstruction = entry(outputs, "reconstruction", self.name)
+        scores = tf.cast(self.classifier(reconstruction, training=False), tf.float32)
+        probabilities = tf.nn.softmax(scores) if self.from_logits else scores
+        truth = self._one_hot(y, scores.shape[-1])
+        right = tf.reduce_sum(truth * probabilities, axis=-1)
+        if self.strict:
+            recognised = tf.equal(tf.argmax(truth, axis=-1), tf.argmax(scores, axis=-1))
+            right = straight_through(tf.cast(recognised, tf.float32), right)
+        return self.tolerance - right
+
+    def _one_hot(self, y: Any, classes: int) -> tf.Tensor:
+        label = y.get("label") if isinstance(y, dict) else y
+        if label is None:
+            raise ValueError(
+                f"Constraint '{self.name}' needs labels: train on (image, label), or on "
+                "(image, {'label': ...}). Received: no labels."
+            )
+        if label.shape.rank == 2 and label.shape[-1] == classes:
+            return tf.cast(label, tf.float32)
+        return tf.one_hot(tf.reshape(tf.cast(label, tf.int64), [-1]), classes)
+
+    @property
+    def scale(self) -> Any:
+        """1 - kappa, the error rate that is allowed."""
+        return 1.0 - self.tolerance
+
+    def measure(self, violation: tf.Tensor) -> tf.Tensor:
+        """Returns the accuracy."""
+        return self.tolerance - violation
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of `__init__`."""
+        return {
+            **super().get_config(),
+            "classifier": keras.saving.serialize_keras_object(self.classifier),
+            "from_logits": self.from_logits,
+            "strict": self.strict,
+        }

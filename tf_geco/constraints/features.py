@@ -1,0 +1,171 @@
+"""FRE: the reconstruction error of features."""
+
+import math
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tf_geco.constraints.constraint import Constraint, image_and_reconstruction
+from tf_geco.schedules import Schedule
+
+
+@keras.saving.register_keras_serializable(package="tf_geco")
+class FeatureReconstructionError(Constraint):
+    """FRE: reconstruct features to a root-mean-square error of at most `tolerance`.
+
+        C = mean_k (f_k(x) - f_k(g))^2 - kappa^2
+
+    What the features do not see may change freely; what they do see is kept. As for the
+    reconstruction error, the worth is half the number of features in nats, so that lambda is 1
+    where the loss is an ELBO with a Gaussian likelihood of the features.
+
+    Args:
+        tolerance: kappa, in the unit of the features, or a schedule of it.
+        features: A Keras model or layer, images `[B, H, W, C]` -> features `[B, ...]`, or a list of
+            such. It is frozen. By default `LocalStatistics()`, which needs no training. For a
+            layer of a network take `keras.Model(network.inputs, network.get_layer(name).output)`;
+            for several, a list of outputs, whose errors are averaged.
+        name: Name in logs and plots.
+
+    Call arguments:
+        x: Data, `[B, H, W, C]`.
+        y: Not used, but for `y["mask"]`: missing values are taken from the reconstruction.
+        outputs: A dictionary with `"reconstruction"`, of the shape of `x`.
+
+    Raises:
+        ValueError: If `tolerance` is not positive or `features` is no Keras model or layer.
+
+    Example:
+    ```python
+    backbone = keras.applications.MobileNetV2(input_shape=(32, 32, 3), include_top=False)
+    middle = keras.Model(backbone.inputs, backbone.get_layer("block_3_expand").output)
+    constraint = tf_geco.constraints.FeatureReconstructionError(0.25, middle)
+    ```
+
+    Reference:
+        Rezende and Viola, "Taming VAEs", 2018, Table 1.
+    """
+
+    def __init__(
+        self,
+        tolerance: float | Schedule,
+        features: keras.Layer | None = None,
+        *,
+        name: str | None = "feature_reconstruction_error",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(tolerance, name=name, **kwargs)
+        self.features = frozen(LocalStatistics() if features is None else features, "features")
+        self.size: int | None = None
+
+    def build(self, x_shape: Any, y_shape: Any = None, outputs_shape: Any = None) -> None:
+        """Learns the number of features of an example."""
+        features = keras.tree.flatten(self.features(keras.KerasTensor(x_shape)))
+        self.size = sum(math.prod(feature.shape[1:]) for feature in features)
+
+    def call(self, x: Any, y: Any = None, outputs: Any = None) -> tf.Tensor:
+        """Returns the violation of each example, `[B]`."""
+        x, reconstruction = image_and_reconstruction(x, y, outputs, self.name)
+        wanted = keras.tree.flatten(self.features(x, training=False))
+        found = keras.tree.flatten(self.features(reconstruction, training=False))
+        errors = [
+            tf.reduce_mean(tf.math.squared_difference(tf.stop_gradient(a), b), range(1, b.ndim))
+            for a, b in zip(wanted, found, strict=True)
+        ]
+        return tf.cast(tf.add_n(errors) / len(errors), tf.float32) - self.scale
+
+    @property
+    def scale(self) -> Any:
+        """kappa^2."""
+        return self.tolerance**2
+
+    @property
+    def nats(self) -> float:
+        """Half the number of features."""
+        if self.size is None:
+            raise ValueError(f"Constraint '{self.name}' is not built yet: call it on data first.")
+        return self.size / 2
+
+    def measure(self, violation: tf.Tensor) -> tf.Tensor:
+        """Returns the root-mean-square error of the features."""
+        return tf.sqrt(tf.maximum(violation + self.scale, 0.0))
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of `__init__`."""
+        features = keras.saving.serialize_keras_object(self.features)
+        return {**super().get_config(), "features": features}
+
+
+@keras.saving.register_keras_serializable(package="tf_geco")
+class LocalStatistics(keras.layers.Layer):
+    """Mean and standard deviation of patches, by channel: features that need no training.
+
+        m = mean over the patch,    s = sqrt(variance over the patch + epsilon^2)
+
+    Args:
+        patch_size: Side of the patches. The default, 4, is about the width of a pen stroke in
+            MNIST: where ink is and how sharp its edge, but not its exact line.
+        strides: Distance between patches; half a patch by default.
+        epsilon: Added to the variance as a square, so that flat patches have a gradient.
+
+    Call arguments:
+        x: Images, `[B, H, W, C]`.
+
+    Call returns:
+        `[B, H', W', 2 C]`.
+
+    Reference:
+        Rezende and Viola, "Taming VAEs", 2018, Table 1: "local image statistics, such as mean and
+        standard deviation".
+    """
+
+    def __init__(
+        self, patch_size: int = 4, strides: int | None = None, epsilon: float = 1e-2, **kwargs: Any
+    ) -> None:
+        kwargs.setdefault("dtype", "float32")
+        super().__init__(**kwargs)
+        self.patch_size = patch_size
+        self.strides = max(1, patch_size // 2) if strides is None else strides
+        if min(patch_size, self.strides) < 1:
+            raise ValueError(
+                "`patch_size` and `strides` must be positive. "
+                f"Received: patch_size={patch_size}, strides={strides}."
+            )
+        self.epsilon = float(epsilon)
+
+    def call(self, x: Any) -> Any:
+        """Returns means and standard deviations of patches."""
+        # Moments about the mean of the image keep float32 from cancelling.
+        centre = keras.ops.mean(x, axis=(1, 2), keepdims=True)
+        centred = x - centre
+        mean = self._pool(centred)
+        variance = keras.ops.relu(self._pool(keras.ops.square(centred)) - keras.ops.square(mean))
+        deviation = keras.ops.sqrt(variance + self.epsilon**2)
+        return keras.ops.concatenate([mean + centre, deviation], axis=-1)
+
+    def _pool(self, x: Any) -> Any:
+        return keras.ops.average_pool(x, self.patch_size, self.strides, "valid")
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of `__init__`."""
+        return {
+            **super().get_config(),
+            "patch_size": self.patch_size,
+            "strides": self.strides,
+            "epsilon": self.epsilon,
+        }
+
+
+def frozen(network: Any, argument: str) -> keras.Layer:
+    """Returns a network that training will not change.
+
+    Raises:
+        ValueError: If it is no Keras model or layer.
+    """
+    if not isinstance(network, keras.Layer):
+        raise ValueError(
+            f"`{argument}` must be a Keras model or layer. Received: {argument}={network!r}."
+        )
+    network.trainable = False
+    return network

@@ -1,0 +1,219 @@
+"""Constraints from plain functions, as inequalities, bands and equalities."""
+
+import math
+from collections.abc import Callable
+from numbers import Real
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tf_geco.constraints.constraint import Constraint, straight_through
+from tf_geco.schedules import Schedule, positive_number
+
+Function = Callable[[Any, Any, Any], tf.Tensor]
+
+
+@keras.saving.register_keras_serializable(package="tf_geco")
+class FunctionConstraint(Constraint):
+    """A constraint on the mean of a function's values; see `from_function`."""
+
+    def __init__(
+        self,
+        fn: Function,
+        tolerance: float | Schedule,
+        name: str,
+        *,
+        form: str = "<=",
+        proxy: Function | None = None,
+        where: Function | None = None,
+        scale: float | None = None,
+        nats: float = 1.0,
+        **kwargs: Any,
+    ) -> None:
+        if form not in ("<=", ">="):
+            raise ValueError(f"`form` must be '<=' or '>='. Received: form={form!r}.")
+        for argument, function in {"fn": fn, "proxy": proxy, "where": where}.items():
+            if not callable(function) and (function is not None or argument == "fn"):
+                raise ValueError(f"`{argument}` must be a function. Received: {function!r}.")
+        super().__init__(tolerance, name=name, **kwargs)
+        self.fn, self.proxy, self.where = fn, proxy, where
+        self.form = form
+        self.given_scale = None if scale is None else positive_number(scale, "scale")
+        self.given_nats = positive_number(nats, "nats")
+        if tolerance == 0 and scale is None:
+            raise ValueError(
+                "A tolerance of zero says nothing of what counts as much: give `scale`, the "
+                f"violation that counts as 100 %. Received: tolerance={tolerance}, scale=None."
+            )
+
+    def check_tolerance(self, tolerance: Any) -> float:
+        """Returns the tolerance as a float: any finite number."""
+        if not isinstance(tolerance, Real) or not math.isfinite(tolerance):
+            raise ValueError(f"`tolerance` must be a number. Received: tolerance={tolerance!r}.")
+        return float(tolerance)
+
+    def call(self, x: Any, y: Any = None, outputs: Any = None) -> tf.Tensor:
+        """Returns the violation of each example, `[B]`."""
+        value = tf.cast(self.fn(x, y, outputs), tf.float32)
+        if self.proxy is not None:
+            value = straight_through(value, tf.cast(self.proxy(x, y, outputs), tf.float32))
+        violation = self._sign * (value - self.tolerance)
+        if self.where is None:
+            return violation
+        counts = tf.cast(self.where(x, y, outputs), tf.float32)
+        return tf.math.divide_no_nan(violation * counts, tf.reduce_mean(counts))
+
+    @property
+    def _sign(self) -> float:
+        return 1.0 if self.form == "<=" else -1.0
+
+    @property
+    def scale(self) -> Any:
+        """The violation that counts as 100 %, by default the size of the tolerance."""
+        return abs(self.tolerance) if self.given_scale is None else self.given_scale
+
+    @property
+    def nats(self) -> float:
+        """What a violation of one `scale` is worth in the loss when the multiplier is 1."""
+        return self.given_nats
+
+    def measure(self, violation: tf.Tensor) -> tf.Tensor:
+        """Returns the mean of the function's values."""
+        return self._sign * violation + self.tolerance
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of `__init__`."""
+        serialize = keras.saving.serialize_keras_object
+        return {
+            **super().get_config(),
+            "fn": serialize(self.fn),
+            "proxy": serialize(self.proxy),
+            "where": serialize(self.where),
+            "form": self.form,
+            "scale": self.given_scale,
+            "nats": self.given_nats,
+        }
+
+
+def from_function(
+    fn: Function,
+    tolerance: float | Schedule,
+    name: str,
+    *,
+    form: str = "<=",
+    proxy: Function | None = None,
+    where: Function | None = None,
+    scale: float | None = None,
+    nats: float = 1.0,
+) -> FunctionConstraint:
+    """Returns a constraint on the mean of a function's values.
+
+        E[fn(x, y, outputs)] <= tolerance        form "<="
+        E[fn(x, y, outputs)] >= tolerance        form ">="
+
+    Register the functions with `keras.saving.register_keras_serializable` if the model is to be
+    saved.
+
+    Args:
+        fn: (x, y, outputs) -> values `[B]`.
+        tolerance: kappa, any number in the unit of the values, or a schedule of it.
+        name: Name in logs and plots.
+        form: `"<="` or `">="`.
+        proxy: (x, y, outputs) -> `[B]`, in the unit of the values: where its gradient is, if `fn`
+            has none. The values of `fn` still decide whether the constraint holds.
+        where: (x, y, outputs) -> boolean `[B]`: which examples count. The mean is then over these
+            examples of a batch, and a batch without any counts as one that holds exactly.
+        scale: The violation that counts as 100 %, by default the size of the tolerance. For a rate
+            of at least kappa, 1 - kappa makes it the error rate that is allowed.
+        nats: What a violation of 100 % is worth in the loss when lambda is 1. By default 1, so that
+            lambda itself says what it is worth.
+
+    Raises:
+        ValueError: If an argument is of the wrong kind, or `scale` is missing for a tolerance of 0.
+
+    Example:
+    ```python
+    def correct(x, y, outputs):
+        return tf.equal(tf.argmax(outputs, axis=1), y)
+
+    def probability(x, y, outputs):
+        return tf.gather(outputs, y, batch_dims=1)
+
+    def is_seven(x, y, outputs):
+        return tf.equal(y, 7)
+
+    recall = tf_geco.constraints.from_function(
+        correct, 0.99, "recall_of_7", form=">=", proxy=probability, where=is_seven, scale=0.01
+    )
+    ```
+
+    Reference:
+        Rezende and Viola, "Taming VAEs", 2018, Section 3; for proxies Cotter et al., 2019,
+        arXiv:1809.04198.
+    """
+    return FunctionConstraint(
+        fn, tolerance, name, form=form, proxy=proxy, where=where, scale=scale, nats=nats
+    )
+
+
+def between(
+    fn: Function, low: float, high: float, name: str, **options: Any
+) -> list[FunctionConstraint]:
+    """Returns two constraints that hold the mean of a function's values in a band.
+
+        low <= E[fn(x, y, outputs)] <= high
+
+    Each side has its own lambda above zero; what pulls on the mean is their difference, which has
+    either sign. So multipliers stay positive, and the logs tell which side of the band is active.
+
+    Args:
+        fn: (x, y, outputs) -> values `[B]`.
+        low: Least mean.
+        high: Greatest mean.
+        name: Name; the two are called `<name>_at_least` and `<name>_at_most`.
+        **options: Those of `from_function`.
+
+    Raises:
+        ValueError: If `low` is not below `high`.
+
+    Example:
+    ```python
+    brightness = lambda x, y, outputs: tf.reduce_mean(outputs["reconstruction"], (1, 2, 3))
+    objective = tf_geco.GECO(
+        [
+            tf_geco.constraints.ReconstructionError(0.1),
+            *tf_geco.constraints.between(brightness, 0.1, 0.2, "brightness"),
+        ]
+    )
+    ```
+    """
+    if not low < high:
+        raise ValueError(f"`low` must be below `high`. Received: low={low}, high={high}.")
+    options.setdefault("scale", max(abs(low), abs(high)))
+    return [
+        from_function(fn, low, f"{name}_at_least", form=">=", **options),
+        from_function(fn, high, f"{name}_at_most", form="<=", **options),
+    ]
+
+
+def equal_to(
+    fn: Function, value: float, name: str, *, width: float | None = None, **options: Any
+) -> list[FunctionConstraint]:
+    """Returns two constraints that hold the mean of a function's values at a value.
+
+        value - width <= E[fn(x, y, outputs)] <= value + width
+
+    Args:
+        fn: (x, y, outputs) -> values `[B]`.
+        value: What the mean must be.
+        name: Name; the two are called `<name>_at_least` and `<name>_at_most`.
+        width: Half the band that counts as equal, by default 1 % of the value. Not zero, because
+            both sides would then be active at once and only the difference of lambdas determined.
+        **options: Those of `from_function`.
+
+    Raises:
+        ValueError: If `width` is not positive, or is missing for a value of zero.
+    """
+    width = positive_number(0.01 * abs(value) if width is None else width, "width")
+    return between(fn, value - width, value + width, name, **options)

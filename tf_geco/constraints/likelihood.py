@@ -1,0 +1,168 @@
+"""NLL: the negative log-likelihood of the data under any distribution."""
+
+import math
+from collections.abc import Callable
+from numbers import Real
+from typing import Any
+
+import keras
+import tensorflow as tf
+from tensorflow_probability import distributions as tfd
+
+from tf_geco.constraints.constraint import Constraint, entry, mask_of
+from tf_geco.schedules import Schedule, positive_number
+
+UNITS = ("nats", "nats_per_dim", "bits_per_dim")
+
+
+@keras.saving.register_keras_serializable(package="tf_geco")
+class NegativeLogLikelihood(Constraint):
+    """NLL: describe the data, given the latents, with at most `tolerance` nats or bits.
+
+        C = -log p(x | z) - kappa,    p(x | z) = likelihood(reconstruction)
+
+    Its worth is that of the likelihood itself: at lambda = 1 the loss is the negative ELBO, up to
+    a constant.
+
+    Args:
+        tolerance: kappa, a number in the unit chosen (densities may make it negative), or a
+            schedule of it.
+        likelihood: A function, what the decoder returns -> distribution over the data, whose batch
+            and event shape together are the data's. Or `"bernoulli"`: the decoder returns
+            probabilities, as those of `tf_geco.models` do. Register a function with
+            `keras.saving.register_keras_serializable` if the model is to be saved.
+        unit: `"nats"` for an example, the default; `"nats_per_dim"` or `"bits_per_dim"`, the same
+            for any size of image.
+        parameters: The entry of the model's outputs that the likelihood is made from.
+        scale: The NLL that counts as 100 %, in the unit chosen; by default the tolerance, so that
+            1 + C / scale is the NLL over the one allowed. A tolerance that is not positive needs
+            one.
+        name: Name in logs and plots.
+
+    Call arguments:
+        x: Data, `[B, ...]`.
+        y: Not used, but for `y["mask"]`, where the likelihood has one log-probability per value:
+            missing values add nothing.
+        outputs: A dictionary with `"reconstruction"`, or what `parameters` names.
+
+    Raises:
+        ValueError: If an argument is of the wrong kind.
+
+    Example:
+    ```python
+    @keras.saving.register_keras_serializable(package="mine")
+    def logistics(h):  # [B, 28, 28, 3 * 5]: a mixture of five logistics over 0, 1, ..., 255
+        weight, centre, width = tf.split(h, 3, axis=-1)
+        logistic = tfd.Logistic(255 * tf.sigmoid(centre) - 0.5, tf.exp(width))
+        bins = tfd.QuantizedDistribution(logistic, low=0, high=255)
+        return tfd.MixtureSameFamily(tfd.Categorical(logits=weight), bins)
+
+    constraint = tf_geco.constraints.NegativeLogLikelihood(3.0, logistics, unit="bits_per_dim")
+    ```
+
+    Reference:
+        Rezende and Viola, "Taming VAEs", 2018, Section 2: any bound on the likelihood is a
+        constraint; van den Oord et al., 2016, and Salimans et al., 2017, arXiv:1701.05517, for
+        categorical and logistic mixture likelihoods.
+    """
+
+    def __init__(
+        self,
+        tolerance: float | Schedule,
+        likelihood: Callable[[tf.Tensor], tfd.Distribution] | str = "bernoulli",
+        *,
+        unit: str = "nats",
+        parameters: str = "reconstruction",
+        scale: float | None = None,
+        name: str | None = "negative_log_likelihood",
+        **kwargs: Any,
+    ) -> None:
+        if unit not in UNITS:
+            raise ValueError(f"`unit` must be one of {', '.join(UNITS)}. Received: unit={unit!r}.")
+        if likelihood != "bernoulli" and not callable(likelihood):
+            raise ValueError(
+                "`likelihood` must be a function that returns a distribution, or 'bernoulli'. "
+                f"Received: likelihood={likelihood!r}."
+            )
+        self.given_scale = None if scale is None else positive_number(scale, "scale")
+        super().__init__(tolerance, name=name, **kwargs)
+        self.likelihood: Any = likelihood
+        self.unit = unit
+        self.parameters = parameters
+        self.size: int | None = None
+
+    def check_tolerance(self, tolerance: Any) -> float:
+        """Returns the tolerance as a float: positive, or any number if there is a scale."""
+        if self.given_scale is None:
+            return positive_number(tolerance, "tolerance")
+        if not isinstance(tolerance, Real) or not math.isfinite(tolerance):
+            raise ValueError(f"`tolerance` must be a number. Received: tolerance={tolerance!r}.")
+        return float(tolerance)
+
+    def build(self, x_shape: Any, y_shape: Any = None, outputs_shape: Any = None) -> None:
+        """Learns the number of values of an example."""
+        self.size = math.prod(x_shape[1:])
+
+    def call(self, x: Any, y: Any = None, outputs: Any = None) -> tf.Tensor:
+        """Returns the violation of each example, `[B]`."""
+        make = bernoulli if self.likelihood == "bernoulli" else self.likelihood
+        parameters = tf.cast(entry(outputs, self.parameters, self.name), tf.float32)
+        distribution = make(parameters)
+        mask = mask_of(y)
+        if mask is None:
+            log_prob = distribution.log_prob(tf.cast(x, distribution.dtype))
+        else:
+            log_prob = self._observed(distribution, x, mask)
+        return -tf.reduce_sum(log_prob, range(1, log_prob.shape.rank)) / self._size - self.tolerance
+
+    def _observed(self, distribution: Any, x: Any, mask: tf.Tensor) -> tf.Tensor:
+        """Returns the log-probabilities of the values observed, and zero for the others."""
+        # What stands for a missing value must be finite and possible, or gradients would not be.
+        x = tf.where(mask, tf.cast(x, distribution.dtype), tf.zeros([], distribution.dtype))
+        log_prob = distribution.log_prob(x)
+        if log_prob.shape.rank != x.shape.rank:
+            raise ValueError(
+                f"Constraint '{self.name}' can leave out missing values only if the likelihood has "
+                "a log-probability for each value: one without `tfd.Independent`. Received: "
+                f"log-probabilities of shape {tuple(log_prob.shape)} for data {tuple(x.shape)}."
+            )
+        return tf.where(mask, log_prob, 0.0)
+
+    @property
+    def _size(self) -> float:
+        """How many nats of an example make one of the unit."""
+        if self.size is None:
+            raise ValueError(f"Constraint '{self.name}' is not built yet: call it on data first.")
+        factors = (1.0, float(self.size), self.size * math.log(2.0))
+        return dict(zip(UNITS, factors, strict=True))[self.unit]
+
+    @property
+    def scale(self) -> Any:
+        """The violation that counts as 100 %, by default the tolerance."""
+        return self.tolerance if self.given_scale is None else self.given_scale
+
+    @property
+    def nats(self) -> Any:
+        """The scale in nats of an example."""
+        return self.scale * self._size
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of `__init__`."""
+        likelihood = self.likelihood
+        if callable(likelihood):
+            likelihood = keras.saving.serialize_keras_object(likelihood)
+        return {
+            **super().get_config(),
+            "likelihood": likelihood,
+            "unit": self.unit,
+            "parameters": self.parameters,
+            "scale": self.given_scale,
+        }
+
+
+def bernoulli(probabilities: tf.Tensor) -> tfd.Distribution:
+    """Returns the Bernoulli distribution of probabilities, kept off 0 and 1 by 1e-6.
+
+    Its log-probability of a value between 0 and 1 is the cross-entropy.
+    """
+    return tfd.Bernoulli(probs=tf.clip_by_value(probabilities, 1e-6, 1 - 1e-6), dtype=tf.float32)

@@ -1,0 +1,163 @@
+"""pNCC: the normalised cross-correlation of patches."""
+
+import math
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tf_geco.constraints.constraint import Constraint, image_and_reconstruction, mask_of
+from tf_geco.schedules import Schedule, positive_number
+
+
+@keras.saving.register_keras_serializable(package="tf_geco")
+class PatchNCC(Constraint):
+    """pNCC: patches of the reconstruction must correlate with the data's by at least `tolerance`.
+
+        C = mean_i (kappa - psi(x, i)^T psi(g, i))
+        psi = (patch - mean) / sqrt(sum of squares + epsilon^2)
+
+    A correlation sees shapes, whatever their brightness and contrast. A patch of the data that is
+    flat has no shape, and no reconstruction could meet it: patches whose standard deviation is
+    below `floor` are left out, as are patches with a missing value.
+
+    The scale is 1 - kappa. Since 1 - psi^T psi' is half a squared distance of whitened patches,
+    the worth is D / 2 nats for D values, as that of the reconstruction error.
+
+    Args:
+        tolerance: kappa, between 0 and 1, or a schedule of it.
+        patch_size: Side of the patches; 8 is a stroke and what surrounds it.
+        strides: Distance between patches; half a patch by default.
+        floor: Least standard deviation of a patch that counts, in units of the data.
+        epsilon: Keeps the gradient finite on flat reconstructions. Small against
+            `floor * patch_size`, or identical patches would not correlate by 1.
+        name: Name in logs and plots.
+
+    Call arguments:
+        x: Data, `[B, H, W, C]`; the channels of a patch are taken together.
+        y: Not used, but for `y["mask"]`.
+        outputs: A dictionary with `"reconstruction"`, of the shape of `x`.
+
+    Raises:
+        ValueError: If `tolerance` is not in (0, 1), another number is not positive, or the images
+            are smaller than a patch.
+
+    Example:
+    ```python
+    constraint = tf_geco.constraints.PatchNCC(0.9, patch_size=8)
+    ```
+
+    Reference:
+        Rezende and Viola, "Taming VAEs", 2018, Table 1.
+    """
+
+    def __init__(
+        self,
+        tolerance: float | Schedule,
+        *,
+        patch_size: int = 8,
+        strides: int | None = None,
+        floor: float = 0.02,
+        epsilon: float = 0.01,
+        name: str | None = "patch_ncc",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(tolerance, name=name, **kwargs)
+        self.patch_size = int(positive_number(patch_size, "patch_size"))
+        self.strides = int(
+            positive_number(max(1, patch_size // 2) if strides is None else strides, "strides")
+        )
+        self.floor = positive_number(floor, "floor")
+        self.epsilon = positive_number(epsilon, "epsilon")
+        self.size: int | None = None
+
+    def check_tolerance(self, tolerance: Any) -> float:
+        """Returns the tolerance as a float between 0 and 1."""
+        tolerance = super().check_tolerance(tolerance)
+        if tolerance >= 1:
+            raise ValueError(
+                f"`tolerance` is a correlation: between 0 and 1. Received: tolerance={tolerance}."
+            )
+        return tolerance
+
+    def build(self, x_shape: Any, y_shape: Any = None, outputs_shape: Any = None) -> None:
+        """Learns D, and checks that a patch fits."""
+        if len(x_shape) != 4 or min(x_shape[1:3]) < self.patch_size:
+            raise ValueError(
+                f"Constraint '{self.name}' needs images [B, H, W, C] of at least the size of a "
+                f"patch. Received: patch_size={self.patch_size}, data of shape {tuple(x_shape)}."
+            )
+        self.size = math.prod(x_shape[1:])
+
+    def call(self, x: Any, y: Any = None, outputs: Any = None) -> tf.Tensor:
+        """Returns the violation of each example, `[B]`."""
+        x, reconstruction = image_and_reconstruction(x, y, outputs, self.name)
+        correlation, deviation = patch_correlation(
+            x, reconstruction, self.patch_size, self.strides, self.epsilon
+        )
+        counts = tf.cast(deviation >= self.floor, tf.float32)
+        mask = mask_of(y)
+        if mask is not None:
+            missing = tf.cast(tf.logical_not(mask), tf.float32)
+            missing = tf.reduce_max(missing, axis=-1, keepdims=True)
+            touched = tf.nn.max_pool2d(missing, self.patch_size, self.strides, "VALID")
+            counts *= 1.0 - touched[..., 0]
+        total = tf.reduce_sum(counts * (self.tolerance - correlation), axis=(1, 2))
+        return tf.math.divide_no_nan(total, tf.reduce_sum(counts, axis=(1, 2)))
+
+    @property
+    def scale(self) -> Any:
+        """1 - kappa."""
+        return 1.0 - self.tolerance
+
+    @property
+    def nats(self) -> float:
+        """D / 2."""
+        if self.size is None:
+            raise ValueError(f"Constraint '{self.name}' is not built yet: call it on data first.")
+        return self.size / 2
+
+    def measure(self, violation: tf.Tensor) -> tf.Tensor:
+        """Returns the mean correlation."""
+        return self.tolerance - violation
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of `__init__`."""
+        return {
+            **super().get_config(),
+            "patch_size": self.patch_size,
+            "strides": self.strides,
+            "floor": self.floor,
+            "epsilon": self.epsilon,
+        }
+
+
+def patch_correlation(
+    x: tf.Tensor, g: tf.Tensor, patch_size: int, strides: int, epsilon: float
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the normalised cross-correlation of each patch of two images.
+
+    Five averages over a patch say all: of x, g, x^2, g^2 and x g. No patch is ever cut out.
+
+    Args:
+        x: Images, `[B, H, W, C]`.
+        g: Images, `[B, H, W, C]`.
+        patch_size: Side of the patches.
+        strides: Distance between patches.
+        epsilon: As in `PatchNCC`.
+
+    Returns:
+        Correlations `[B, H', W']`, and the standard deviations of the patches of `x`.
+    """
+    # A correlation does not change with the mean; moments about it keep float32 from cancelling.
+    x, g = (tf.cast(image, tf.float32) for image in (x, g))
+    x, g = (i - tf.stop_gradient(tf.reduce_mean(i, axis=(1, 2, 3), keepdims=True)) for i in (x, g))
+    products = [x, g, tf.square(x), tf.square(g), x * g]
+    moments = tf.stack([tf.reduce_mean(product, axis=-1) for product in products], axis=-1)
+    moments = tf.nn.avg_pool2d(moments, patch_size, strides, "VALID")
+    mean_x, mean_g, xx, gg, xg = tf.unstack(moments, axis=-1)
+    number = patch_size**2 * x.shape[-1]
+    variance_x = tf.nn.relu(xx - tf.square(mean_x))
+    variance_g = tf.nn.relu(gg - tf.square(mean_g))
+    norms = (number * variance_x + epsilon**2) * (number * variance_g + epsilon**2)
+    return number * (xg - mean_x * mean_g) * tf.math.rsqrt(norms), tf.sqrt(variance_x)

@@ -1,0 +1,123 @@
+"""RE: the reconstruction error."""
+
+import math
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tf_geco.constraints.constraint import (
+    Constraint,
+    entry,
+    image_and_reconstruction,
+    mask_of,
+)
+from tf_geco.schedules import Schedule
+
+
+@keras.saving.register_keras_serializable(package="tf_geco")
+class ReconstructionError(Constraint):
+    """RE: reconstruct to a root-mean-square error of at most `tolerance`.
+
+        C = mean_d (x_d - g_d)^2 - kappa^2
+
+    In the scaled loss its worth is D / 2 nats, D being the number of values of one example, so
+
+        loss = KL + lambda (D / 2) (RE / kappa^2 - 1)
+
+    is at lambda = 1 the negative ELBO of a Gaussian likelihood with sigma = kappa, up to a
+    constant, and 1 / lambda is the beta of a beta-VAE.
+
+    Args:
+        tolerance: kappa, in units of the data (0.1 is a tenth of the range of a [0, 1] image), or
+            a schedule of it.
+        reduction: `"mean"` over the values of an example, the default, because then a tolerance
+            means the same for every image size; or `"sum"`, as Table 1 prints it.
+        name: Name in logs and plots.
+
+    Call arguments:
+        x: Data, `[B, ...]`.
+        y: Not used, but for `y["mask"]`: missing values count neither in the error nor in the
+            number of values it is divided by.
+        outputs: A dictionary with `"reconstruction"`, of the shape of `x`.
+
+    Raises:
+        ValueError: If `tolerance` is not positive, `reduction` is unknown, or there is no
+            reconstruction of the right shape.
+
+    Example:
+    ```python
+    constraint = tf_geco.constraints.ReconstructionError(0.1)
+    violation = constraint(x, outputs={"reconstruction": reconstruction})  # [B]
+    ```
+
+    Reference:
+        Rezende and Viola, "Taming VAEs", 2018, Table 1. The table prints a norm, but its
+        tolerances (0.06 to 0.175) make sense only per pixel.
+    """
+
+    def __init__(
+        self,
+        tolerance: float | Schedule,
+        *,
+        reduction: str = "mean",
+        name: str | None = "reconstruction_error",
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(tolerance, name=name, **kwargs)
+        if reduction not in ("mean", "sum"):
+            raise ValueError(
+                f"`reduction` must be 'mean' or 'sum'. Received: reduction={reduction!r}."
+            )
+        self.reduction = reduction
+        self.size: int | None = None
+
+    def build(self, x_shape: Any, y_shape: Any = None, outputs_shape: Any = None) -> None:
+        """Learns D, the number of values of an example."""
+        shape = entry(outputs_shape, "reconstruction", self.name)
+        if tuple(shape[1:]) != tuple(x_shape[1:]):
+            raise ValueError(
+                f"Constraint '{self.name}' compares the data with the reconstruction, so they must "
+                f"have the same shape. Received: data of shape {tuple(x_shape)}, reconstruction of "
+                f"shape {tuple(shape)}."
+            )
+        if None in x_shape[1:]:
+            raise ValueError(
+                f"Constraint '{self.name}' needs data of a fixed shape. "
+                f"Received: shape {tuple(x_shape)}."
+            )
+        self.size = math.prod(x_shape[1:])
+
+    def call(self, x: Any, y: Any = None, outputs: Any = None) -> tf.Tensor:
+        """Returns the violation of each example, `[B]`."""
+        x, reconstruction = image_and_reconstruction(x, y, outputs, self.name)
+        error = tf.math.squared_difference(x, reconstruction)
+        axes = range(1, error.shape.rank)
+        if self.reduction == "sum":
+            return tf.reduce_sum(error, axes) - self.scale
+        mask = mask_of(y)
+        if mask is None:
+            return tf.reduce_mean(error, axes) - self.scale
+        seen = tf.broadcast_to(tf.cast(mask, error.dtype), tf.shape(error))
+        excess = tf.reduce_sum(error - self.scale * seen, axes)
+        return tf.math.divide_no_nan(excess, tf.reduce_sum(seen, axes))
+
+    @property
+    def scale(self) -> Any:
+        """kappa^2."""
+        return self.tolerance**2
+
+    @property
+    def nats(self) -> float:
+        """D / 2."""
+        if self.size is None:
+            raise ValueError(f"Constraint '{self.name}' is not built yet: call it on data first.")
+        return self.size / 2
+
+    def measure(self, violation: tf.Tensor) -> tf.Tensor:
+        """Returns the root-mean-square error, in the unit of the tolerance."""
+        return tf.sqrt(tf.maximum(violation + self.scale, 0.0))
+
+    def get_config(self) -> dict:
+        """Returns the arguments of `__init__`."""
+        return {**super().get_config(), "reduction": self.reduction}

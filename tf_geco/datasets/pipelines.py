@@ -1,0 +1,152 @@
+"""Pipelines: examples in memory, or a stream of them -> batches that a Keras model trains on."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Examples in memory, taken a batch at a time by their row numbers.
+
+    Only row numbers are shuffled, and images are kept as they were read, in uint8: a shuffle over
+    the whole data set costs next to nothing, and no epoch pays for another's work.
+
+    Attributes:
+        size: Number of examples.
+        take: Row numbers `[B]`, int64 -> what a batch is: `x` or `(x, y)`.
+    """
+
+    size: int
+    take: Callable[[tf.Tensor], Any]
+
+    def batches(self, batch_size: int, training: bool, seed: int) -> tf.data.Dataset:
+        """Returns the batches of an epoch; see `from_arrays`."""
+        rows = tf.data.Dataset.range(self.size)
+        if training:
+            rows = rows.shuffle(self.size, seed=seed, reshuffle_each_iteration=True)
+        rows = rows.batch(batch_size, drop_remainder=training)
+        return _finish(rows.map(self.take, num_parallel_calls=tf.data.AUTOTUNE))
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Examples that are read from disk once, then kept in memory as uint8.
+
+    Attributes:
+        size: Number of examples.
+        examples: Data set of `(image, label)`, unbatched, with images in uint8.
+        buffer: Number of examples that the shuffle holds.
+    """
+
+    size: int
+    examples: tf.data.Dataset
+    buffer: int = 10_000
+
+    def batches(self, batch_size: int, training: bool, seed: int) -> tf.data.Dataset:
+        """Returns the batches of an epoch; see `from_arrays`."""
+        examples = self.examples.cache()
+        if training:
+            buffer = min(self.size, self.buffer)
+            examples = examples.shuffle(buffer, seed=seed, reshuffle_each_iteration=True)
+        batches = examples.batch(batch_size, drop_remainder=training)
+        scale = lambda image, label: (as_unit_range(image), label)  # noqa: E731
+        return _finish(batches.map(scale, num_parallel_calls=tf.data.AUTOTUNE))
+
+
+def from_arrays(
+    x: Any, y: Any = None, *, batch_size: int = 128, training: bool = True, seed: int = 0
+) -> tf.data.Dataset:
+    """Returns a pipeline over anyone's arrays.
+
+    For training, examples are shuffled anew each epoch and every batch is full, so that shapes are
+    static; otherwise they come in order and the last batch may be smaller. Either way images are
+    kept in memory as given and batches are prefetched.
+
+    Args:
+        x: Array `[N, ...]`, or a dictionary of such arrays. uint8 arrays are taken for images and
+            become float32 in [0, 1]; other floats become float32; anything else stays as it is. A
+            mask of missing values should therefore be boolean.
+        y: Labels, an array `[N, ...]` or a structure of such; they stay as they are.
+        batch_size: Examples in a batch. The default suits images on any machine.
+        training: Whether to shuffle and to drop the last batch if it is not full.
+        seed: Seed of the shuffle. The same seed gives the same epochs, on every worker.
+
+    Returns:
+        Data set of `x`, or of `(x, y)`.
+
+    Raises:
+        ValueError: If the arrays differ in length, or there are too few examples for a batch.
+
+    Example:
+    ```python
+    (images, labels), _ = keras.datasets.fashion_mnist.load_data()
+    train = tf_geco.datasets.from_arrays(images[..., None], labels, batch_size=128)
+    ```
+    """
+    rows = rows_of(x, y)
+    check_batch_size(batch_size, rows.size if training else None)
+    return rows.batches(batch_size, training, seed)
+
+
+def rows_of(x: Any, y: Any = None) -> Rows:
+    """Returns arrays as `Rows`, images scaled to [0, 1] when a batch is taken."""
+    arrays = tf.nest.map_structure(_as_tensor, x if y is None else (x, y))
+    lengths = {int(array.shape[0]) for array in tf.nest.flatten(arrays)}
+    if len(lengths) != 1:
+        raise ValueError(
+            "All arrays must have the same number of examples, their first axis. "
+            f"Received: lengths {sorted(lengths)}."
+        )
+
+    def take(rows: tf.Tensor) -> Any:
+        batch = tf.nest.map_structure(lambda array: tf.gather(array, rows), arrays)
+        if y is None:
+            return tf.nest.map_structure(as_unit_range, batch)
+        return tf.nest.map_structure(as_unit_range, batch[0]), batch[1]
+
+    return Rows(lengths.pop(), take)
+
+
+def as_unit_range(values: tf.Tensor) -> tf.Tensor:
+    """Returns uint8 values as float32 in [0, 1], and any others as they are."""
+    if values.dtype != tf.uint8:
+        return values
+    return tf.cast(values, tf.float32) / 255.0
+
+
+def check_batch_size(batch_size: Any, size: int | None = None) -> None:
+    """Raises an error if `batch_size` is no positive integer, or larger than a training set.
+
+    Raises:
+        ValueError: If it is.
+    """
+    if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer):
+        raise ValueError(
+            f"`batch_size` must be a positive integer. Received: batch_size={batch_size!r}."
+        )
+    if batch_size < 1 or (size is not None and batch_size > size):
+        raise ValueError(
+            "`batch_size` must be at least 1 and at most the number of training examples"
+            f"{f', {size}' if size else ''}. Received: batch_size={batch_size}."
+        )
+
+
+def _as_tensor(array: Any) -> tf.Tensor:
+    tensor = tf.convert_to_tensor(array)
+    if tensor.shape.rank == 0:
+        raise ValueError(f"Arrays must have an axis of examples. Received: {array!r}.")
+    return tf.cast(tensor, tf.float32) if tensor.dtype.is_floating else tensor
+
+
+def _finish(batches: tf.data.Dataset) -> tf.data.Dataset:
+    """Prefetches, and lets a strategy divide the batches among workers by their data.
+
+    Every worker shuffles with the same seed, so that together they see each example once.
+    """
+    options = tf.data.Options()
+    options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
+    return batches.with_options(options).prefetch(tf.data.AUTOTUNE)

@@ -1,0 +1,80 @@
+"""A preset classifier of images, for the constraints that look through one."""
+
+from collections.abc import Sequence
+
+import keras
+from keras import layers
+
+
+def classifier(
+    image_shape: Sequence[int] = (28, 28, 1),
+    classes: int = 10,
+    filters: Sequence[int] = (32, 64),
+    hidden: int = 128,
+    learning_rate: float = 2e-3,
+) -> keras.Model:
+    """Returns a small convolutional classifier, compiled: call `fit` on (image, label).
+
+    Train it, save it, and give it to `tf_geco.constraints.ClassificationAccuracy`, or its layer
+    `"features"` to `tf_geco.constraints.FeatureReconstructionError`; both freeze it.
+
+    Args:
+        image_shape: Height, width and channels.
+        classes: Number of classes.
+        filters: Channels of each stage: a convolution, batch normalisation and a halving. The
+            default suits digits; `(64, 128, 256)` suits CIFAR-10.
+        hidden: Width of the layer called `"features"`.
+        learning_rate: That of Adam.
+
+    Returns:
+        A model, images `[B, H, W, C]` -> class probabilities `[B, classes]`.
+
+    Raises:
+        ValueError: If `image_shape` has not three entries or `classes` is below two.
+
+    Example:
+    ```python
+    train, test = tf_geco.datasets.load("mnist5k")
+    classifier = tf_geco.models.classifier()
+    classifier.fit(train, validation_data=test, epochs=10)
+    classifier.save("classifier.keras")
+    features = keras.Model(classifier.inputs, classifier.get_layer("features").output)
+    ```
+
+    Reference:
+        Rezende and Viola, "Taming VAEs", 2018, Table 1: "a simple convolutional MNIST classifier".
+    """
+    if len(image_shape) != 3 or classes < 2:
+        raise ValueError(
+            "`image_shape` must be (height, width, channels) and `classes` at least 2. "
+            f"Received: image_shape={image_shape}, classes={classes}."
+        )
+    stages = [layer for width in filters for layer in _stage(width)]
+    model = keras.Sequential(
+        [
+            keras.Input(tuple(image_shape)),
+            *stages,
+            layers.Flatten(),
+            layers.Dropout(0.3),
+            layers.Dense(hidden, activation="relu", name="features"),
+            layers.Dropout(0.3),
+            layers.Dense(classes),
+            layers.Activation("softmax", dtype="float32"),
+        ],
+        name="classifier",
+    )
+    model.compile(
+        keras.optimizers.Adam(learning_rate),
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+    )
+    return model
+
+
+def _stage(width: int) -> list[keras.Layer]:
+    return [
+        layers.Conv2D(width, 3, padding="same", use_bias=False),
+        layers.BatchNormalization(momentum=0.9),
+        layers.Activation("relu"),
+        layers.MaxPooling2D(padding="same"),
+    ]

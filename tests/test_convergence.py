@@ -31,6 +31,9 @@ class Toy(keras.Model):
         self.objective = objective
         self.x = self.add_weight(shape=(size,), initializer="zeros", name="x")
 
+    def build(self, _):
+        """Nothing to build."""
+
     def call(self, noise):
         return self.x + tf.zeros_like(noise)
 
@@ -48,7 +51,7 @@ class Toy(keras.Model):
 RULES = {
     "algorithm_1": {"rule": Exponential(0.02), "scaled": False},
     "exponential_scaled": {"rule": Exponential(0.02)},
-    "proportional_integral": {"rule": ProportionalIntegral(0.02, 1.0)},
+    "proportional_integral": {"rule": ProportionalIntegral(0.02, 2.0)},
     "default": {},
 }
 
@@ -58,7 +61,7 @@ RULES = {
 def test_primal_and_dual_optimum_are_reached(options, size):
     floors = FLOORS[:size]
     constraints = [AtLeast(floor, i, name=f"floor_{i}") for i, floor in enumerate(floors)]
-    objective = tf_geco.GECO(constraints, decay=0.9, **options)
+    objective = tf_geco.GECO(constraints, **options)
     model = Toy(objective, size)
     model.compile(keras.optimizers.SGD(0.02))
     noise = np.random.default_rng(0).normal(size=(3000 * 8, size)).astype("float32")

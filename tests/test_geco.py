@@ -35,7 +35,7 @@ def batches_of(size, steps=50, batch=16):
 def test_algorithm_1_step_by_step(size):
     rate, decay = 0.05, 0.9
     objective = geco("abc"[:size], rule=Exponential(rate), scaled=False, decay=decay)
-    multiplier = np.ones(size)
+    multiplier, average = np.ones(size), None
     for t, (cost, violations) in enumerate(zip(*batches_of(size), strict=True)):
         violation = violations.mean(0, dtype=np.float64)
         average = violation if t == 0 else decay * average + (1 - decay) * violation
@@ -50,9 +50,9 @@ def test_algorithm_1_step_by_step(size):
 
 def test_scaled_proportional_integral_step_by_step():
     integral, proportional, decay = 0.02, 1.5, 0.9
-    rule = ProportionalIntegral(integral, proportional)
+    rule = ProportionalIntegral(integral, proportional, knee=np.inf, hold=np.inf, reach=np.inf)
     objective = geco("ab", rule=rule, decay=decay, initial_multiplier=0.3)
-    log_multiplier = np.log([0.3, 0.3])
+    log_multiplier, average, last = np.log([0.3, 0.3]), None, None
     for t, (cost, violations) in enumerate(zip(*batches_of(2), strict=True)):
         violation = violations.mean(0, dtype=np.float64)
         average = violation if t == 0 else decay * average + (1 - decay) * violation
@@ -140,7 +140,7 @@ def test_multiplier_starts_at_latents_over_pixels():
 
 
 def test_multiplier_stays_within_its_bounds():
-    objective = geco(rule=Exponential(10.0), bounds=(0.5, 2.0))
+    objective = geco(rule=Exponential(10.0), bounds=(0.5, 2.0), decay=0.0)
     for violation, bound in ((1.0, 2.0), (-0.4, 0.5)):
         for _ in range(50):
             objective.update(tf.fill([4, 1], violation))

@@ -22,7 +22,7 @@ COMPARABLE = [name for name in MODELS if name not in ("users_networks", "optimal
 
 @functools.cache
 def mirrored():
-    """One strategy for the process: a second one would reuse the keys of the first's collectives."""
+    """One strategy for the process: a second would reuse the keys of its collectives."""
     return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
 

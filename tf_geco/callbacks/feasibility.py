@@ -33,7 +33,9 @@ def out_of_reach(objective: GECO, trajectory: Trajectory, band: float) -> list[s
         bounded = multiplier[-1] > 0.99 * upper[index]
         if excess[index] > band and (stuck or bounded):
             measured = record["measured"][:, index]
-            sentences.append(_advice(constraint.name, float(constraint.tolerance), measured, np.exp(rise)))
+            sentences.append(
+                _advice(constraint.name, float(constraint.tolerance), measured, np.exp(rise))
+            )
     return sentences
 
 

@@ -62,8 +62,7 @@ def test_second_fit_continues_the_trajectory():
 def feign(model, excess, cost):
     """Sets the moving averages as if training had brought them about."""
     scale = float(model.objective.constraints[0].scale)
-    model.objective.moving_average.assign([excess * scale])
-    model.objective.cost_average.assign(cost)
+    model.objective.averages.assign([excess * scale, cost])
 
 
 def epochs_of(callback, model, pairs):

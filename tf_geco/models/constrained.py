@@ -6,8 +6,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tf_geco.constraints import Constraint
-from tf_geco.objectives.objective import Objective, weighted_mean
+from tf_geco.models.progress import Progress
+from tf_geco.objectives.objective import Objective, weighted_sums
 from tf_geco.replicas import all_finite, refuse_parameter_servers, replica_count
 
 
@@ -39,11 +39,9 @@ class ConstrainedModel(keras.Model):
                 f"Received: objective={objective!r}."
             )
         self.objective = objective
-        own = objective.cost is not None
-        self.cost_metric = keras.metrics.Mean(name="cost" if own else self.cost_name)
-        self.constraint_metrics = [Measured(c) for c in objective.constraints]
+        cost_name = self.cost_name if objective.cost is None else "cost"
+        self.progress = Progress(cost_name, objective.constraints)
         self._forward_backward = self._gradients
-        self.skipped_metric = keras.metrics.Sum(name="skipped")
 
     def cost(self, x: Any, y: Any, outputs: dict) -> tf.Tensor:
         """Returns what to minimise for each example, `[B]`."""
@@ -62,7 +60,7 @@ class ConstrainedModel(keras.Model):
         self._apply(gradients, accept)
         for variable, old in before:
             variable.assign(tf.where(accept, variable, old))
-        self.objective.update(terms["violations"], terms["cost"], sample_weight, accept)
+        self.objective.update_by_sums(terms["sums"], accept)
         return self._logs(x, y, sample_weight, terms, accept)
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
@@ -110,7 +108,8 @@ class ConstrainedModel(keras.Model):
         loss = self.objective.loss(cost, violations, sample_weight)
         if self.losses:
             loss += tf.add_n([tf.cast(extra, tf.float32) for extra in self.losses])
-        return {"outputs": outputs, "cost": cost, "violations": violations, "loss": loss}
+        sums = weighted_sums(cost, violations, sample_weight)
+        return {"outputs": outputs, "sums": sums, "loss": loss}
 
     def _gradients(self, x: Any, y: Any, sample_weight: Any) -> tuple[dict[str, Any], list]:
         """Returns the terms of the loss and its gradients.
@@ -162,42 +161,10 @@ class ConstrainedModel(keras.Model):
     def _logs(
         self, x: Any, y: Any, sample_weight: Any, terms: dict[str, Any], accept: tf.Tensor
     ) -> dict[str, tf.Tensor]:
-        """Updates the metrics by a batch and returns their results.
-
-        A batch that is not accepted counts with weight zero.
-        """
-        weight = tf.cast(accept, tf.float32) * _total_weight(terms["cost"], sample_weight)
-        means = weighted_mean(terms["violations"], sample_weight)
-        values = {
-            self.cost_metric: weighted_mean(terms["cost"], sample_weight),
-            **dict(zip(self.constraint_metrics, tf.unstack(means), strict=True)),
-            **{metric: terms["loss"] for metric in self.metrics if metric.name == "loss"},
-        }
-        for metric, value in values.items():
-            metric.update_state(tf.where(accept, value, 0.0), sample_weight=weight)
-        skipped = 1.0 - tf.cast(accept, tf.float32)
-        self.skipped_metric.update_state(skipped / replica_count())
+        """Updates the metrics by a batch and returns their results."""
+        self.progress.update_state(terms["loss"], terms["sums"], accept)
         logs = self.compute_metrics(x, y, terms["outputs"], sample_weight)
         if isinstance(self.distribute_strategy, tf.distribute.MultiWorkerMirroredStrategy):
             # Keras joins the logs of workers along an axis that scalars do not have.
             return {name: tf.reshape(value, [1]) for name, value in logs.items()}
         return logs
-
-
-@keras.saving.register_keras_serializable(package="tf_geco")
-class Measured(keras.metrics.Mean):
-    """The mean of a constraint over an epoch, in the unit of its tolerance."""
-
-    def __init__(self, constraint: Constraint, **kwargs: Any) -> None:
-        super().__init__(name=constraint.name, **kwargs)
-        self.constraint = constraint
-
-    def result(self) -> tf.Tensor:
-        """Returns what was measured, to compare with the tolerance."""
-        return self.constraint.measure(super().result())
-
-
-def _total_weight(cost: tf.Tensor, sample_weight: Any) -> tf.Tensor:
-    if sample_weight is None:
-        return tf.cast(tf.shape(cost)[0], tf.float32)
-    return tf.reduce_sum(tf.cast(sample_weight, tf.float32))

@@ -55,8 +55,7 @@ class Objective(keras.layers.Layer):
         if self.cost is not None and not self.cost.built:
             self.cost.build(x_shape, y_shape, outputs_shape)
         self.step = self.add_state("step", (), dtype="int64")
-        self.cost_average = self.add_state("cost_average", ())
-        self.moving_average = self.add_state("moving_average", (len(self.constraints),))
+        self.averages = self.add_state("averages", (len(self.constraints) + 1,))
 
     def add_state(self, name: str, shape: tuple, value: Any = 0, dtype: str = "float32") -> Any:
         """Returns a new weight that `update` moves and the optimizer does not."""
@@ -110,21 +109,33 @@ class Objective(keras.layers.Layer):
             sample_weight: Weights of the examples, `[B]`.
             accept: Boolean scalar; if it is false, nothing changes.
         """
-        cost = tf.zeros_like(violations[:, 0]) if cost is None else tf.cast(cost, tf.float32)
-        terms = tf.concat([violations, cost[:, tf.newaxis]], axis=1)
-        means = _global_mean(terms, sample_weight)
-        accept = tf.logical_and(accept, tf.reduce_all(tf.math.is_finite(means)))
+        cost = tf.zeros_like(violations[:, 0]) if cost is None else cost
+        self.update_by_sums(weighted_sums(cost, violations, sample_weight), accept)
+
+    def update_by_sums(self, sums: tf.Tensor, accept: tf.Tensor | bool = True) -> None:
+        """Takes one step of the state, from this replica's `weighted_sums`."""
+        sums = replica_sum(sums)
+        means = sums[:-1] / sums[-1]
+        accept = tf.logical_and(accept, tf.math.is_finite(tf.reduce_sum(means)))
         first = tf.equal(self.step, 0)
-        averages = tf.concat([self.moving_average, self.cost_average[tf.newaxis]], axis=0)
-        averages = moving_average(averages, means, self.decay, first)
-        state = {"moving_average": averages[:-1], "cost_average": averages[-1]}
-        state |= self.next_state(averages[:-1], first)
+        averages = moving_average(tf.convert_to_tensor(self.averages), means, self.decay, first)
+        state = {"averages": averages, **self.next_state(averages[:-1], first)}
         for name, value in state.items():
             weight = getattr(self, name)
             weight.assign(tf.where(accept, value, weight))
         self.step.assign_add(tf.cast(accept, tf.int64))
         for constraint in self.constraints:
             constraint.follow(tf.convert_to_tensor(self.step))
+
+    @property
+    def moving_average(self) -> tf.Tensor:
+        """C_ma, `[L]`."""
+        return self.averages[:-1]
+
+    @property
+    def cost_average(self) -> tf.Tensor:
+        """The moving average of the cost, a scalar."""
+        return self.averages[-1]
 
     def own_cost(self, x: Any, y: Any, outputs: Any) -> tf.Tensor | None:
         """Returns the cost of each example that replaces the model's, `[B]`, if there is one."""
@@ -155,23 +166,25 @@ def weighted_mean(values: tf.Tensor, sample_weight: tf.Tensor | None) -> tf.Tens
     values = tf.cast(values, tf.float32)
     if sample_weight is None:
         return tf.reduce_mean(values, axis=0)
-    total, weight = _weighted_sums(values, sample_weight)
-    return total / weight
-
-
-def _weighted_sums(values: tf.Tensor, sample_weight: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     weight = tf.cast(tf.reshape(sample_weight, [-1]), tf.float32)
-    column = weight if values.shape.rank == 1 else weight[:, tf.newaxis]
-    return tf.reduce_sum(column * values, axis=0), tf.reduce_sum(weight)
+    return tf.tensordot(weight, values, axes=1) / tf.reduce_sum(weight)
 
 
-def _global_mean(values: tf.Tensor, sample_weight: tf.Tensor | None) -> tf.Tensor:
-    """Returns the weighted mean over the examples of all replicas, `[L]`."""
-    if sample_weight is None:
-        sample_weight = tf.ones_like(values[:, 0])
-    total, weight = _weighted_sums(values, sample_weight)
-    sums = replica_sum(tf.concat([total, weight[tf.newaxis]], axis=0))
-    return sums[:-1] / sums[-1]
+def weighted_sums(
+    cost: tf.Tensor, violations: tf.Tensor, sample_weight: tf.Tensor | None
+) -> tf.Tensor:
+    """Returns the sums over a batch of violations, cost and weights, `[L + 2]`.
+
+    Args:
+        cost: `[B]`.
+        violations: `[B, L]`.
+        sample_weight: `[B]`, or `None` for equal weights.
+    """
+    cost = tf.cast(cost, tf.float32)[:, tf.newaxis]
+    terms = tf.concat([tf.cast(violations, tf.float32), cost, tf.ones_like(cost)], axis=1)
+    if sample_weight is not None:
+        terms *= tf.reshape(tf.cast(sample_weight, tf.float32), [-1, 1])
+    return tf.reduce_sum(terms, axis=0)
 
 
 def _checked(constraints: Sequence[Constraint]) -> Sequence[Constraint]:

@@ -66,16 +66,15 @@ class LatentVariableModel(ConstrainedModel):
         return tf.stack([0, tf.cast(seed, tf.int32)])
 
     def save_own_variables(self, store: Any) -> None:
-        """Saves the state of the noise too, which Keras does not, so that training resumes exactly."""
+        """Saves the state of the noise too, which Keras does not: training resumes exactly."""
         super().save_own_variables(store)
         store["seed_state"] = self.seed_generator.state.numpy()
 
     def load_own_variables(self, store: Any) -> None:
         """Restores what `save_own_variables` saved."""
         self.seed_generator.state.assign(store["seed_state"])
-        super().load_own_variables(
-            {name: store[name] for name in store.keys() if name != "seed_state"}
-        )
+        own = [name for name in store.keys() if name != "seed_state"]  # noqa: SIM118
+        super().load_own_variables({name: store[name] for name in own})
 
     def endpoints(self) -> dict[str, tuple]:
         """Returns the functions that `export` saves: name -> (function, input signature)."""

@@ -140,11 +140,20 @@ class GECO(Objective):
             tf.convert_to_tensor(self.memory),
             first,
         )
-        low, high = tf.unstack(tf.math.log(tf.constant(self.bounds)), axis=-1)
+        low, high = tf.unstack(tf.math.log(tf.constant(self.limits)), axis=-1)
         return {
             "log_multiplier": tf.clip_by_value(log_multiplier, low, high),
             "memory": memory,
         }
+
+    @property
+    def limits(self) -> list[list[float]]:
+        """Least and greatest lambda of each constraint."""
+        return (
+            self.bounds
+            if isinstance(self.bounds[0], list)
+            else [self.bounds] * len(self.constraints)
+        )
 
     def _scale(self) -> tf.Tensor:
         return tf.stack([tf.cast(constraint.scale, tf.float32) for constraint in self.constraints])

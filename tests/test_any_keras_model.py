@@ -116,7 +116,7 @@ def test_several_inputs_and_outputs():
     network = keras.Model({"a": a, "b": b}, outputs)
 
     def cost(y, outputs):
-        return tf.square(outputs["score"] - y)
+        return tf.square(outputs["score"] - y) + tf.square(outputs["size"])
 
     def size(x, y, outputs):
         return outputs["size"][:, 0]

@@ -191,6 +191,22 @@ def test_classification_accuracy_is_its_loop(form):
         )
 
 
+@pytest.mark.parametrize("strict", [False, True])
+def test_the_gradient_of_classification_accuracy_is_that_of_its_proxy(strict):
+    x, y, outputs = batch()
+    network = small_classifier()
+    images = tf.Variable(outputs["reconstruction"])
+    options = {"log_probability": lambda p: -tf.math.log(p), "probability": lambda p: -p}
+    for name, function in options.items():
+        constraint = ClassificationAccuracy(0.9, network, strict=strict, proxy=name)
+        with tf.GradientTape(persistent=True) as tape:
+            found = constraint(x, y=y, outputs={"reconstruction": images})
+            expected = function(tf.gather(network(images), y, batch_dims=1))
+        np.testing.assert_allclose(
+            tape.gradient(found, images), tape.gradient(expected, images), rtol=1e-4, atol=1e-7
+        )
+
+
 def test_logits_become_probabilities():
     x, y, outputs = batch()
     logits = keras.Sequential([keras.Input(SHAPE), keras.layers.Flatten(), keras.layers.Dense(4)])
@@ -443,6 +459,7 @@ def test_a_cost_of_the_objectives_own_counts_in_nats():
         (lambda: FeatureReconstructionError(0.1, "vgg"), "`features` must be a Keras model"),
         (lambda: ClassificationAccuracy(0.9, None), "`classifier` must be a Keras model"),
         (lambda: ClassificationAccuracy(1.5, small_classifier()), "between 0 and 1"),
+        (lambda: ClassificationAccuracy(0.9, small_classifier(), proxy="p"), "`proxy` must be"),
         (lambda: PatchNCC(1.0), "is a correlation"),
         (lambda: PatchNCC(0.9, patch_size=0), "`patch_size` must be a positive"),
         (lambda: LocalStatistics(0), "`patch_size` and `strides`"),

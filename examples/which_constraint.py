@@ -23,8 +23,8 @@
 # | --- | --- | --- |
 # | `ReconstructionError(0.1)` (RE) | pixels, to a root-mean-square error of 0.1 | fidelity |
 # | `FeatureReconstructionError(0.1)` (FRE) | mean and contrast of 4 x 4 patches | ink, not lines |
-# | `ClassificationAccuracy(0.95, classifier)` (CLA) | the same label | meaning, fewest nats |
 # | `PatchNCC(0.8)` (pNCC) | correlated patches, any brightness | shape and edges |
+# | `ClassificationAccuracy(0.95, classifier)` (CLA) | the same label | meaning, fewest nats |
 #
 # It takes a few minutes on two cores and needs no download of data.
 
@@ -80,35 +80,37 @@ def of_colors(classifier):
 
 # %%
 def constraints(classifier):
-    """Returns the four constraints by their names in the paper."""
+    """Returns the four constraints by their names in the paper, and a pair of them."""
     return {
-        "RE": ReconstructionError(0.1),
-        "FRE": FeatureReconstructionError(0.1),
-        "CLA": ClassificationAccuracy(0.95, classifier),
-        "pNCC": PatchNCC(0.8),
+        "RE": [ReconstructionError(0.1)],
+        "FRE": [FeatureReconstructionError(0.1)],
+        "pNCC": [PatchNCC(0.8)],
+        "CLA": [ClassificationAccuracy(0.95, classifier)],
+        "CLA + RE": [ClassificationAccuracy(0.95, classifier), ReconstructionError(0.2)],
     }
 
 
-def train(constraint, data, shape):
-    """Returns a VAE trained under a constraint."""
+def train(constraints, data, shape):
+    """Returns a VAE trained under constraints, and its KL in nats."""
     keras.utils.set_random_seed(0)
     model = tf_geco.VAE(
         *tf_geco.models.dense_networks(shape, latent_dim=16),
         posterior=tf_geco.posteriors.DiagonalNormal(16),
-        objective=tf_geco.GECO([constraint]),
+        objective=tf_geco.GECO(constraints),
     )
     model.compile(keras.optimizers.Adam(1e-3))
     history = model.fit(data, epochs=EPOCHS, verbose=0).history
-    measured = history[constraint.name][-1]
-    asked = constraint.tolerance
-    print(f"{constraint.name:30} asked {asked:.2f} got {measured:.3f} KL {history['kl'][-1]:.1f}")
+    for constraint in constraints:
+        found = history[constraint.name][-1]
+        print(f"{constraint.name:30} asked {constraint.tolerance:.2f}, got {found:.3f}", end="; ")
+    print(f"KL {history['kl'][-1]:.1f} nats")
     return model, history["kl"][-1]
 
 
 # %%
 def show(images, models, title, path):
     """Draws data, reconstructions and samples, a row each, a block for each constraint."""
-    figure, axes = plt.subplots(1 + 2 * len(models), 1, figsize=(7, 1.05 * (1 + 2 * len(models))))
+    figure, axes = plt.subplots(1 + 2 * len(models), 1, figsize=(7, 0.56 * (2 + 2 * len(models))))
     strips = {"data": images}
     for name, (model, nats) in models.items():
         strips[f"{name}\n{nats:.0f} nats"] = model.reconstruct(images, seed=0)
@@ -122,7 +124,7 @@ def show(images, models, title, path):
         for spine in axis.spines.values():
             spine.set_visible(False)
     figure.suptitle(title)
-    figure.tight_layout(h_pad=0.2)
+    figure.tight_layout(h_pad=0.1)
     figure.savefig(path, dpi=120)
 
 
@@ -137,9 +139,13 @@ def compare(name, shape, classifier, **options):
 # %% [markdown]
 # ## Grey digits
 #
-# RE pays for every pixel. CLA pays only for the label: the reconstruction is *a* seven, not *the*
-# seven, and a fraction of the nats is enough. pNCC keeps the course of the strokes, and lets their
-# brightness go; FRE keeps where ink is.
+# RE pays for every pixel. pNCC keeps the course of the strokes, and lets their brightness go. FRE
+# keeps how much ink a patch has and how it varies; where exactly is free, so strokes dissolve into
+# texture.
+#
+# CLA needs a tenth of the nats, and shows what a constraint is: the classifier recognises 95 % of
+# the reconstructions, and we recognise none, because nobody asked for digits that people can read.
+# Ask for that too, by a loose RE beside it, and the two together still cost less than RE at 0.1.
 
 # %%
 compare("mnist5k", (28, 28, 1), classifier)
@@ -156,9 +162,9 @@ compare("color_mnist", (28, 28, 3), of_colors(classifier), size=4480)
 # ## Which, then?
 #
 # Ask for what you will use. If pixels matter, RE. If a network will look at the output, the
-# features or the labels of such a network. If light and contrast vary and shape matters, pNCC.
+# features or the labels that it sees, but then only it will understand the images. If light and contrast vary and shape matters, pNCC.
 # And since each has a lambda of its own, they combine:
 #
 # ```python
-# tf_geco.GECO([ReconstructionError(0.15), ClassificationAccuracy(0.98, classifier)])
+# tf_geco.GECO([ClassificationAccuracy(0.95, classifier), ReconstructionError(0.2)])
 # ```

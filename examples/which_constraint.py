@@ -161,9 +161,10 @@ compare("color_mnist", (28, 28, 3), of_colors(classifier), size=4480)
 # %% [markdown]
 # ## Which, then?
 #
-# Ask for what you will use. If pixels matter, RE. If a network will look at the output, the
-# features or the labels that it sees, but then only it will understand the images. If light and contrast vary and shape matters, pNCC.
-# And since each has a lambda of its own, they combine:
+# Ask for what you will use. If pixels matter, RE. If light and contrast vary and shape matters,
+# pNCC. If a network will look at the output, the features or the labels that it sees; but then only
+# that network will understand the images. And since each constraint has a lambda of its own, they
+# combine:
 #
 # ```python
 # tf_geco.GECO([ClassificationAccuracy(0.95, classifier), ReconstructionError(0.2)])

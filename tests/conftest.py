@@ -34,6 +34,6 @@ def _fresh():
 @pytest.fixture
 def no_noise(monkeypatch):
     """Sampling returns the mean, so that replicas can be compared with a single device."""
-    from tests.catalogue import silence
+    from tests.catalogue import silence  # noqa: PLC0415
 
     silence(monkeypatch.setattr)

@@ -4,6 +4,7 @@ A rule is a pure function of (log lambda, error, memory); `tf_geco.GECO` keeps t
 weights. In the scaled form the error is the log ratio of what is measured to what was asked for.
 """
 
+import math
 from typing import Any
 
 import keras
@@ -131,36 +132,80 @@ class Exponential(Rule):
 
 @keras.saving.register_keras_serializable(package="tf_geco")
 class ProportionalIntegral(Rule):
-    """Integral action finds lambda, proportional action damps the search.
+    """Integral action finds lambda, proportional action sets the pace of the search.
 
-        log lambda <- log lambda + integral e_t + proportional (e_t - e_{t-1})
+        log lambda <- log lambda + K_I b s(e_t) + K_P (e_t - e_{t-1})
+        s(e) = e / sqrt(1 + |e| / knee)
 
-    Lambda stands still while the error decays with the time constant proportional / integral
-    steps: faster learning than that lets it fall, slower learning makes it rise.
+    Lambda stands still while the error decays as -de/dt = s(e) K_I / K_P: near the tolerance with
+    the time constant K_P / K_I, 200 steps by default. An error that falls faster than that, because
+    the networks are still learning, lets lambda fall; a slower one makes it rise. So lambda rises
+    only as far as it must, and little KL is spent that has to be given back. Three guards:
+
+    - `knee`: far from the tolerance only the root of the error counts, so that a distant tolerance
+      is not rushed at.
+    - `hold`: while an error is above it, lambda does not fall below where it started, because the
+      early fall of every error would otherwise drive it to zero.
+    - `reach`: lambda_0 being where lambda started, b = min(1, reach lambda_0 / (lambda e^e)) slows
+      the rise of an error that no longer answers. In a linear Gaussian model the share of the error
+      that lambda can still remove is lambda_0 / (lambda e^e), so the default stops pressing in
+      earnest at the last 3 %.
 
     Args:
         integral: K_I, per step.
-        proportional: K_P. About 1 is the inverse gain of a reconstruction error in the scaled form.
+        proportional: K_P. A reconstruction error falls by about one unit of its logarithm for one
+            of log lambda; ten times that gain damps slow networks.
+        knee: Error above which only its root counts. `inf` turns the guard off.
+        hold: Error above which lambda stays at least where it started. `inf` turns it off.
+        reach: How many times lambda_0 to press for. `inf` turns the guard off.
+
+    Raises:
+        ValueError: If an argument is not positive.
 
     Reference:
         Stooke et al., "Responsive safety in reinforcement learning by PID Lagrangian methods",
-        2020, arXiv:2007.03964.
+        2020, arXiv:2007.03964, for proportional action on a multiplier. The pace and the guards are
+        this library's own; their values were chosen on digits, with a dense network.
     """
 
-    memory_size = 1
+    memory_size = 2
 
-    def __init__(self, integral: float = 0.01, proportional: float = 2.0) -> None:
+    def __init__(
+        self,
+        integral: float = 0.05,
+        proportional: float = 10.0,
+        *,
+        knee: float = 0.3,
+        hold: float = 0.1,
+        reach: float = 30.0,
+    ) -> None:
         self.integral = positive_number(integral, "integral")
         self.proportional = positive_number(proportional, "proportional")
+        guards = {"knee": knee, "hold": hold, "reach": reach}
+        for name, guard in guards.items():
+            if guard != math.inf:
+                positive_number(guard, name)
+        self.knee, self.hold, self.reach = float(knee), float(hold), float(reach)
 
     def __call__(
         self, log_multiplier: tf.Tensor, error: tf.Tensor, memory: tf.Tensor, first: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns the next log lambda, and the error as memory."""
-        change = tf.where(first, 0.0, error - memory[0])
-        step = self.integral * error + self.proportional * change
-        return log_multiplier + step, error[tf.newaxis]
+        """Returns the next log lambda; the memory is the error and the first log lambda."""
+        last = tf.where(first, error, memory[0])
+        start = tf.where(first, log_multiplier, memory[1])
+        softened = error * tf.math.rsqrt(1.0 + tf.abs(error) / self.knee)
+        rise = self.integral * self._brake(log_multiplier - start, error) * softened
+        proposal = log_multiplier + rise + self.proportional * (error - last)
+        held = tf.maximum(proposal, tf.minimum(log_multiplier, start))
+        proposal = tf.where(error > self.hold, held, proposal)
+        return proposal, tf.stack([error, start])
+
+    def _brake(self, risen: tf.Tensor, error: tf.Tensor) -> tf.Tensor:
+        """Returns b, which slows a rise that the error does not answer."""
+        beyond = risen + error - math.log(self.reach)
+        return tf.where(error > 0.0, tf.exp(-tf.maximum(beyond, 0.0)), 1.0)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of `__init__`."""
-        return {"integral": self.integral, "proportional": self.proportional}
+        names = ("integral", "proportional", "knee", "hold", "reach")
+        return {name: getattr(self, name) for name in names}

@@ -22,17 +22,20 @@ def out_of_reach(objective: GECO, trajectory: Trajectory, band: float) -> list[s
     record = trajectory.arrays()
     half = len(trajectory) // 2
     excess = objective.excess().numpy()
+    upper = np.broadcast_to(objective.bounds, (len(objective.constraints), 2))[:, 1]
     sentences = []
     for index, constraint in enumerate(objective.constraints):
         multiplier = record["multiplier"][half:, index]
         rise = float(np.log(multiplier[-1] / multiplier[0]))
-        ratios = 1.0 + record["violation"][half:, index] / constraint.scale
+        ratios = 1.0 + record["violation"][half:, index] / float(constraint.scale)
         fall = float(np.log(max(ratios[0], 1e-6) / max(ratios[-1], 1e-6)))
         stuck = rise > np.log(2.0) and fall < 0.1 * rise
-        bounded = multiplier[-1] > 0.99 * objective.bounds[1]
+        bounded = multiplier[-1] > 0.99 * upper[index]
         if excess[index] > band and (stuck or bounded):
             measured = record["measured"][:, index]
-            sentences.append(_advice(constraint.name, constraint.tolerance, measured, np.exp(rise)))
+            sentences.append(
+                _advice(constraint.name, float(constraint.tolerance), measured, np.exp(rise))
+            )
     return sentences
 
 

@@ -107,7 +107,7 @@ class GECOCallback(keras.callbacks.Callback):
         if self.csv is not None:
             self.trajectory.to_csv(self.csv)
         if self.board is not None:
-            self.board.write(logs, self.model, int(objective.step))
+            self.board.write(logs, self.model, int(objective.step.numpy()))
 
     def on_train_end(self, logs: dict | None = None) -> None:
         """Restores the best weights, if asked to."""
@@ -115,7 +115,7 @@ class GECOCallback(keras.callbacks.Callback):
             self.model.set_weights(self._best_weights)
 
     def _judge(self, epoch: int, objective: GECO, logs: dict) -> None:
-        cost = float(objective.cost_average)
+        cost = float(objective.cost_average.numpy())
         excess = float(np.max(objective.excess().numpy()))
         feasible = excess <= self.band
         logs["feasible"] = float(feasible)

@@ -24,7 +24,6 @@ class Trajectory:
 
     def __init__(self, objective: Objective) -> None:
         self.names = [constraint.name for constraint in objective.constraints]
-        self.tolerances = [constraint.tolerance for constraint in objective.constraints]
         self._objective = objective
         self._rows: list[tuple] = []
 
@@ -33,7 +32,7 @@ class Trajectory:
 
     def record(self) -> None:
         """Adds a row, unless there is one for this step."""
-        step = int(self._objective.step)
+        step = int(self._objective.step.numpy())
         if self._rows and self._rows[-1][0] == step:
             return
         average = self._objective.moving_average.numpy()
@@ -41,7 +40,7 @@ class Trajectory:
             float(constraint.measure(violation))
             for constraint, violation in zip(self._objective.constraints, average, strict=True)
         ]
-        cost = float(self._objective.cost_average)
+        cost = float(self._objective.cost_average.numpy())
         self._rows.append((step, cost, average, measured, self._objective.multiplier.numpy()))
 
     def arrays(self) -> dict[str, np.ndarray]:

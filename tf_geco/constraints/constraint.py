@@ -91,7 +91,7 @@ class Constraint(keras.layers.Layer):
             self._current.assign(self.schedule(step))
 
     def build(self, x_shape: Any, y_shape: Any = None, outputs_shape: Any = None) -> None:
-        """Learns what the constraint must know of the data, by default nothing."""
+        """Learns what it needs of the shapes; most constraints need nothing."""
 
     def call(self, x: Any, y: Any = None, outputs: Any = None) -> tf.Tensor:
         """Returns the violation of each example, `[B]`."""

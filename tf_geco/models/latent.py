@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 
 from tf_geco.models.constrained import ConstrainedModel
+from tf_geco.models.unit_range import first_examples, warn_outside_unit_range
 from tf_geco.objectives import Objective
 from tf_geco.replicas import next_seed
 
@@ -32,7 +33,14 @@ class LatentVariableModel(ConstrainedModel):
     def __init__(self, objective: Objective, *, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(objective, **kwargs)
         self.seed = seed
+        self._warned_of_range = False
         self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> keras.callbacks.History:
+        """Trains, as `keras.Model.fit`; warns once if images are not in [0, 1]."""
+        if not self._warned_of_range:
+            self._warned_of_range = warn_outside_unit_range(self.target(first_examples(x)))
+        return super().fit(x, *args, **kwargs)
 
     def cost(self, x: Any, y: Any, outputs: dict) -> tf.Tensor:
         """Returns the KL of each example in nats, `[B]`."""

@@ -70,7 +70,7 @@ class ELBO(Objective):
         self, cost: tf.Tensor, violations: tf.Tensor, sample_weight: tf.Tensor | None = None
     ) -> tf.Tensor:
         """Returns the negative ELBO of a batch, a scalar in nats."""
-        cost = weighted_mean(tf.cast(cost, tf.float32), sample_weight)
+        cost = weighted_mean(cost, sample_weight)
         error = weighted_mean(violations[:, 0], sample_weight) + self.constraints[0].scale
         return self.negative_log_likelihood(error) + self.beta(self.step) * cost
 

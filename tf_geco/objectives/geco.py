@@ -124,7 +124,7 @@ class GECO(Objective):
         violation = weighted_mean(violations, sample_weight)
         average = moving_average(self.moving_average, violation, self.decay, tf.equal(self.step, 0))
         violation += tf.stop_gradient(average - violation)
-        cost = weighted_mean(tf.cast(cost, tf.float32), sample_weight)
+        cost = weighted_mean(cost, sample_weight)
         return cost + tf.reduce_sum(self.weights_of_violations() * violation)
 
     def weights_of_violations(self) -> tf.Tensor:

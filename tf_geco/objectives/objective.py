@@ -152,6 +152,7 @@ def weighted_mean(values: tf.Tensor, sample_weight: tf.Tensor | None) -> tf.Tens
         values: `[B]` or `[B, L]`.
         sample_weight: `[B]`, or `None` for equal weights.
     """
+    values = tf.cast(values, tf.float32)
     if sample_weight is None:
         return tf.reduce_mean(values, axis=0)
     total, weight = _weighted_sums(values, sample_weight)

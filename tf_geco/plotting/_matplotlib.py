@@ -1,18 +1,28 @@
 """matplotlib, imported when a figure is drawn."""
 
+import importlib
 from typing import Any
 
 
 def pyplot() -> Any:
-    """Returns `matplotlib.pyplot`.
+    """Returns `matplotlib.pyplot`, or an error that says how to install it."""
+    return _module("matplotlib.pyplot")
+
+
+def ticker() -> Any:
+    """Returns `matplotlib.ticker`, or an error that says how to install it."""
+    return _module("matplotlib.ticker")
+
+
+def _module(name: str) -> Any:
+    """Returns a module of matplotlib.
 
     Raises:
         ImportError: If matplotlib is not installed.
     """
     try:
-        import matplotlib.pyplot as plt  # noqa: PLC0415
+        return importlib.import_module(name)
     except ImportError as error:
         raise ImportError(
             "Figures need matplotlib. Install it with `pip install 'tf_geco[plot]'`."
         ) from error
-    return plt

@@ -1,0 +1,97 @@
+"""The shape of the package: floors, public names, and a README that runs."""
+
+import ast
+import importlib
+import pkgutil
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import tf_geco
+
+ROOT = Path(__file__).parent.parent
+FLOORS = [
+    {"constraints", "schedules", "multipliers", "distributions", "layers", "replicas"}
+    | {"theory", "plotting", "datasets"},
+    {"posteriors", "objectives"},
+    {"models"},
+    {"callbacks", "evaluation"},
+]
+# These know nothing of the rest of the library.
+ALONE = {"theory", "plotting", "datasets"}
+
+
+def room(path):
+    """Returns the module or package right below tf_geco that a file belongs to."""
+    return path.relative_to(ROOT / "tf_geco").parts[0].removesuffix(".py")
+
+
+def imported_rooms(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        for name in names:
+            parts = name.split(".")
+            if parts[0] == "tf_geco" and len(parts) > 1:
+                yield parts[1]
+
+
+def modules():
+    return [p for p in sorted((ROOT / "tf_geco").rglob("*.py")) if p.parent.name != "tf_geco"] + [
+        p for p in sorted((ROOT / "tf_geco").glob("*.py")) if p.name != "__init__.py"
+    ]
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_modules_import_from_lower_floors_only(path):
+    floor = {name: level for level, names in enumerate(FLOORS) for name in names}
+    here = room(path)
+    for other in set(imported_rooms(path)) - {here}:
+        assert here not in ALONE, f"{here} imports {other}"
+        # On the ground floor, schedules and replicas serve the rest.
+        below = floor[other] < floor[here] or (
+            floor[other] == 0 and other in ("schedules", "replicas")
+        )
+        assert below, f"{here} imports {other}, which is not on a lower floor"
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_modules_use_public_keras_and_stay_small(path):
+    text = path.read_text(encoding="utf-8")
+    assert "keras.src" not in text
+    assert "pickle" not in text
+    assert len(text.splitlines()) <= 260
+
+
+def packages():
+    names = ["tf_geco"]
+    for module in pkgutil.walk_packages(tf_geco.__path__, "tf_geco."):
+        if module.ispkg:
+            names.append(module.name)
+    return names
+
+
+@pytest.mark.parametrize("name", packages())
+def test_public_names_are_listed_documented(name):
+    module = importlib.import_module(name)
+    assert len(set(module.__all__)) == len(module.__all__)
+    for public in module.__all__:
+        assert getattr(module, public).__doc__, f"{name}.{public} has no docstring"
+
+
+def readme_blocks():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    return re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+
+
+@pytest.mark.parametrize("block", readme_blocks(), ids=lambda block: block.splitlines()[2][:30])
+def test_readme_code_runs(block, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    block = re.sub(r"epochs=\d+", "epochs=1, steps_per_epoch=2", block)
+    sequences = np.random.default_rng(0).random((64, 64, 1)).astype("float32")
+    exec(compile(block, "README.md", "exec"), {"sequences": sequences})

@@ -125,7 +125,7 @@ def show(images, models, title, path):
             spine.set_visible(False)
     figure.suptitle(title)
     figure.tight_layout(h_pad=0.1)
-    figure.savefig(path, dpi=120)
+    figure.savefig(path, dpi=120, bbox_inches="tight")
 
 
 def compare(name, shape, classifier, **options):
@@ -143,7 +143,7 @@ def compare(name, shape, classifier, **options):
 # keeps how much ink a patch has and how it varies; where exactly is free, so strokes dissolve into
 # texture.
 #
-# CLA needs a tenth of the nats, and shows what a constraint is: the classifier recognises 95 % of
+# CLA needs a fraction of the nats, and shows what a constraint is: the classifier recognises 95 % of
 # the reconstructions, and we recognise none, because nobody asked for digits that people can read.
 # Ask for that too, by a loose RE beside it, and the two together still cost less than RE at 0.1.
 

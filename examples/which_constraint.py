@@ -143,7 +143,7 @@ def compare(name, shape, classifier, **options):
 # keeps how much ink a patch has and how it varies; where exactly is free, so strokes dissolve into
 # texture.
 #
-# CLA needs a fraction of the nats, and shows what a constraint is: the classifier recognises 95 % of
+# CLA needs few nats, and shows what a constraint is: the classifier recognises 95 % of
 # the reconstructions, and we recognise none, because nobody asked for digits that people can read.
 # Ask for that too, by a loose RE beside it, and the two together still cost less than RE at 0.1.
 

@@ -47,6 +47,21 @@ def log_ratio(violation: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
     return tf.math.log(tf.maximum(1.0 + violation / scale, 1e-6))
 
 
+def signed_log(violation: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
+    """Returns the log of a violation that may have any size and either sign.
+
+        e = sign(violation) log(1 + |violation| / scale)
+
+    It is `log_ratio` where the violation is positive, and its mirror image where it is negative:
+    for what can fall below its tolerance by more than 100 %, such as a mean that may be negative.
+
+    Args:
+        violation: `[L]`.
+        scale: `[L]`, the violation that counts as 100 %.
+    """
+    return tf.sign(violation) * tf.math.log1p(tf.abs(violation) / scale)
+
+
 @keras.saving.register_keras_serializable(package="tf_geco")
 class Rule:
     """How log lambda answers the error of its constraint.

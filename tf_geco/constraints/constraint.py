@@ -105,6 +105,15 @@ class Constraint(keras.layers.Layer):
         return self.tolerance
 
     @property
+    def is_ratio(self) -> bool:
+        """Whether no violation is below -scale, so that 1 + violation / scale is a ratio.
+
+        It is the ratio of what is measured to what is allowed, and the multiplier follows its
+        logarithm. Otherwise it follows that of the violation, with its sign.
+        """
+        return True
+
+    @property
     def nats(self) -> Any:
         """What a violation of one `scale` is worth in the loss when the multiplier is 1."""
         return 1.0

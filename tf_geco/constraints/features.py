@@ -160,6 +160,9 @@ class LocalStatistics(keras.layers.Layer):
 def frozen(network: Any, argument: str) -> keras.Layer:
     """Returns a network that training will not change.
 
+    Of a functional or sequential model it is a view, of the same layers but not compiled: Keras
+    would otherwise count the network's metrics among those of the model that is constrained.
+
     Raises:
         ValueError: If it is no Keras model or layer.
     """
@@ -167,5 +170,9 @@ def frozen(network: Any, argument: str) -> keras.Layer:
         raise ValueError(
             f"`{argument}` must be a Keras model or layer. Received: {argument}={network!r}."
         )
+    if isinstance(network, keras.Model) and getattr(network, "inputs", None):
+        sequential = isinstance(network, keras.Sequential)
+        outputs = network.outputs[0] if sequential else network.output
+        network = keras.Model(network.inputs, outputs, name=network.name)
     network.trainable = False
     return network

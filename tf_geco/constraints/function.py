@@ -74,6 +74,11 @@ class FunctionConstraint(Constraint):
         return abs(self.tolerance) if self.given_scale is None else self.given_scale
 
     @property
+    def is_ratio(self) -> bool:
+        """No: the values of a function may be anything."""
+        return False
+
+    @property
     def nats(self) -> float:
         """What a violation of one `scale` is worth in the loss when the multiplier is 1."""
         return self.given_nats

@@ -142,6 +142,11 @@ class NegativeLogLikelihood(Constraint):
         return self.tolerance if self.given_scale is None else self.given_scale
 
     @property
+    def is_ratio(self) -> bool:
+        """Whether the scale is the tolerance: for probabilities, not densities."""
+        return self.given_scale is None
+
+    @property
     def nats(self) -> Any:
         """The scale in nats of an example."""
         return self.scale * self._size

@@ -46,13 +46,15 @@ def _mnist5k() -> dict[str, tuple[np.ndarray, np.ndarray]]:
     pixels, labels = data.mnist_data()
     images = pixels.astype(np.uint8).reshape(-1, 28, 28, 1)
     labels = labels.astype(np.int64)
-    order = np.random.default_rng(_SEED_OF_THE_SPLIT).permutation(len(labels))
+    random = np.random.default_rng(_SEED_OF_THE_SPLIT)
+    order = random.permutation(len(labels))
     # The rank of each digit within its class, in that order: the last tenth of a class is test.
     rank = np.empty(len(labels), int)
     for label in range(10):
         of_label = order[labels[order] == label]
         rank[of_label] = np.arange(len(of_label))
-    rows = {"train": order[rank[order] < 450], "test": order[rank[order] >= 450]}
+    test = random.permutation(np.flatnonzero(rank >= 450))
+    rows = {"train": order[rank[order] < 450], "test": test}
     return {split: (images[chosen], labels[chosen]) for split, chosen in rows.items()}
 
 

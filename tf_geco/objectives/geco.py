@@ -9,7 +9,7 @@ import keras
 import tensorflow as tf
 
 from tf_geco.constraints import Constraint
-from tf_geco.multipliers import ProportionalIntegral, Rule, log_ratio, moving_average
+from tf_geco.multipliers import ProportionalIntegral, Rule, log_ratio, moving_average, signed_log
 from tf_geco.objectives.objective import Objective, weighted_mean
 from tf_geco.schedules import positive_number
 
@@ -133,18 +133,33 @@ class GECO(Objective):
 
     def next_state(self, average: tf.Tensor, first: tf.Tensor) -> dict[str, tf.Tensor]:
         """Returns the next log lambda and memory, from the new C_ma."""
-        error = log_ratio(average, self._scale()) if self.scaled else average
+        error = self._error(average) if self.scaled else average
         log_multiplier, memory = self.rule(
             tf.convert_to_tensor(self.log_multiplier),
             error,
             tf.convert_to_tensor(self.memory),
             first,
         )
-        low, high = tf.unstack(tf.math.log(tf.constant(self.bounds)), axis=-1)
+        low, high = tf.unstack(tf.math.log(tf.constant(self.limits)), axis=-1)
         return {
             "log_multiplier": tf.clip_by_value(log_multiplier, low, high),
             "memory": memory,
         }
+
+    def _error(self, average: tf.Tensor) -> tf.Tensor:
+        """Returns what the rule of the scaled form brings to zero, `[L]`."""
+        scale = self._scale()
+        is_ratio = tf.constant([constraint.is_ratio for constraint in self.constraints])
+        return tf.where(is_ratio, log_ratio(average, scale), signed_log(average, scale))
+
+    @property
+    def limits(self) -> list[list[float]]:
+        """Least and greatest lambda of each constraint."""
+        return (
+            self.bounds
+            if isinstance(self.bounds[0], list)
+            else [self.bounds] * len(self.constraints)
+        )
 
     def _scale(self) -> tf.Tensor:
         return tf.stack([tf.cast(constraint.scale, tf.float32) for constraint in self.constraints])

@@ -4,7 +4,16 @@ GECO ("Taming VAEs", Rezende and Viola, 2018) replaces the sweep over beta by a 
 "reconstruct to an error of 0.1", and finds the weight of that wish while it trains.
 """
 
-from tf_geco import constraints, models, multipliers, objectives, posteriors, schedules
+from tf_geco import (
+    constraints,
+    distributions,
+    evaluation,
+    models,
+    multipliers,
+    objectives,
+    posteriors,
+    schedules,
+)
 from tf_geco.models import VAE
 from tf_geco.objectives import ELBO, GECO
 
@@ -14,6 +23,8 @@ __all__ = [
     "GECO",
     "VAE",
     "constraints",
+    "distributions",
+    "evaluation",
     "models",
     "multipliers",
     "objectives",

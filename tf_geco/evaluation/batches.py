@@ -88,6 +88,19 @@ def batch_length(x: Any) -> int:
     return lengths.pop()
 
 
+def traced(function: Callable) -> Callable:
+    """Returns a function that is compiled for the shapes of its first call, and only for them."""
+    concrete: Any = None
+
+    def run(*arguments: Any) -> Any:
+        nonlocal concrete
+        if concrete is None:
+            concrete = tf.function(function).get_concrete_function(*arguments)
+        return concrete(*arguments)
+
+    return run
+
+
 def on_replicas(model: Any, function: Callable) -> Callable:
     """Returns `function(x, *rest)` compiled to run on every replica of the model's strategy.
 
@@ -101,23 +114,19 @@ def on_replicas(model: Any, function: Callable) -> Callable:
         A function whose outputs have a leading axis over replicas, `[R, ...]`.
     """
     strategy = getattr(model, "distribute_strategy", tf.distribute.get_strategy())
-    replicas = strategy.num_replicas_in_sync
 
-    @tf.function
-    def run(x: Any, *rest: Any) -> Any:
-        outputs = strategy.run(function, args=(x, *rest))
-        return tf.nest.map_structure(lambda part: strategy.gather(part[tf.newaxis], 0), outputs)
-
-    @tf.function
-    def run_one(x: Any, *rest: Any) -> Any:
+    def replica(x: Any, *rest: Any) -> Any:
         return tf.nest.map_structure(lambda part: part[tf.newaxis], function(x, *rest))
 
-    def share(x: Any, *rest: Any) -> Any:
-        if replicas == 1:
-            return run_one(x, *rest)
-        return run(_shards(strategy, x), *rest)
+    def run(x: Any, *rest: Any) -> Any:
+        outputs = strategy.run(replica, args=(x, *rest))
+        return tf.nest.map_structure(lambda part: strategy.gather(part, 0), outputs)
 
-    return share
+    if strategy.num_replicas_in_sync == 1:
+        step = traced(replica)
+        return lambda x, *rest: step(tensors(x), *rest)
+    step = traced(run)
+    return lambda x, *rest: step(_shards(strategy, x), *rest)
 
 
 def replica_count_of(model: Any) -> int:
@@ -132,9 +141,14 @@ def _shards(strategy: tf.distribute.Strategy, x: Any) -> Any:
     def shard(context: Any) -> Any:
         start = context.replica_id_in_sync_group * size
         part = _slice(x, start, start + size)
-        return tf.nest.map_structure(tf.convert_to_tensor, part)
+        return tensors(part)
 
     return strategy.experimental_distribute_values_from_function(shard)
+
+
+def tensors(x: Any) -> Any:
+    """Returns a structure of arrays as one of tensors."""
+    return tf.nest.map_structure(tf.convert_to_tensor, x)
 
 
 def _is_arrays(data: Any) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from tf_geco.evaluation.batches import Batches, on_replicas, replica_count_of
+from tf_geco.evaluation.batches import Batches, on_replicas, replica_count_of, tensors, traced
 from tf_geco.evaluation.estimate import Estimate, progress
 from tf_geco.evaluation.log_densities import log_sum_densities
 
@@ -110,17 +110,17 @@ def draw(model: Any, batches: Batches, num_samples: int, seed: int) -> Draws:
     """Draws samples of the marginal: of posteriors that are drawn uniformly from the data."""
     examples, position, total = draw_examples(batches, num_samples, seed)
 
-    @tf.function
     def sample(x: Any, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         posterior, prior = model.posterior(x), model.prior()
         _check_sizes(posterior.event_shape, prior.event_shape)
         z, own = posterior.experimental_sample_and_log_prob(seed=seed)
         return z, own, prior.log_prob(z)
 
-    parts: list = []
+    run, parts = traced(sample), []
     try:
         for number, (x, count) in enumerate(Batches(examples, batches.batch_size)):
-            parts.append([part[:count] for part in sample(x, tf.constant([seed, number]))])
+            drawn = run(tensors(x), tf.constant([seed, number]))
+            parts.append([part[:count] for part in drawn])
     except NotImplementedError as error:
         raise ValueError(
             "The marginal KL needs posteriors and a prior with `sample` and `log_prob`. "

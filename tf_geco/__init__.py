@@ -5,15 +5,18 @@ GECO ("Taming VAEs", Rezende and Viola, 2018) replaces the sweep over beta by a 
 """
 
 from tf_geco import (
+    callbacks,
     constraints,
     distributions,
     evaluation,
     models,
     multipliers,
     objectives,
+    plotting,
     posteriors,
     schedules,
 )
+from tf_geco.callbacks import GECOCallback
 from tf_geco.models import VAE
 from tf_geco.objectives import ELBO, GECO
 
@@ -22,12 +25,15 @@ __all__ = [
     "ELBO",
     "GECO",
     "VAE",
+    "GECOCallback",
+    "callbacks",
     "constraints",
     "distributions",
     "evaluation",
     "models",
     "multipliers",
     "objectives",
+    "plotting",
     "posteriors",
     "schedules",
 ]

@@ -137,10 +137,15 @@ class ConstrainedModel(keras.Model):
         def apply(*gradients: tf.Tensor) -> None:
             self.optimizer.apply(gradients, variables)
 
+        def apply_where_replicas_meet(strategy: Any, accept: Any, gradients: list) -> None:
+            accepted = strategy.experimental_local_results(accept)[0]
+            tf.cond(accepted, lambda: strategy.run(apply, args=tuple(gradients)), lambda: None)
+
         if replica_count() == 1:
             tf.cond(accept, lambda: apply(*gradients), lambda: None)
-            return
-        tf.distribute.get_replica_context().merge_call(_apply_if, args=(accept, apply, gradients))
+        else:
+            context = tf.distribute.get_replica_context()
+            context.merge_call(apply_where_replicas_meet, args=(accept, gradients))
 
     def _statistics(self) -> list:
         """Returns the weights that the forward pass itself moves, such as batch-norm statistics."""
@@ -167,7 +172,8 @@ class ConstrainedModel(keras.Model):
         }
         for metric, value in values.items():
             metric.update_state(tf.where(accept, value, 0.0), sample_weight=weight)
-        self.skipped_metric.update_state(1.0 - tf.cast(accept, tf.float32))
+        skipped = 1.0 - tf.cast(accept, tf.float32)
+        self.skipped_metric.update_state(skipped / replica_count())
         logs = self.compute_metrics(x, y, terms["outputs"], sample_weight)
         if isinstance(self.distribute_strategy, tf.distribute.MultiWorkerMirroredStrategy):
             # Keras joins the logs of workers along an axis that scalars do not have.
@@ -192,11 +198,3 @@ def _total_weight(cost: tf.Tensor, sample_weight: Any) -> tf.Tensor:
     if sample_weight is None:
         return tf.cast(tf.shape(cost)[0], tf.float32)
     return tf.reduce_sum(tf.cast(sample_weight, tf.float32))
-
-
-def _apply_if(
-    strategy: tf.distribute.Strategy, accept: Any, apply: Callable, gradients: list
-) -> None:
-    """Applies per-replica gradients if all replicas accept, from where replicas meet."""
-    accepted = strategy.experimental_local_results(accept)[0]
-    tf.cond(accepted, lambda: strategy.run(apply, args=tuple(gradients)), lambda: None)

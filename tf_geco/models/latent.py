@@ -65,6 +65,18 @@ class LatentVariableModel(ConstrainedModel):
             return next_seed(self.seed_generator)
         return tf.stack([0, tf.cast(seed, tf.int32)])
 
+    def save_own_variables(self, store: Any) -> None:
+        """Saves the state of the noise too, which Keras does not, so that training resumes exactly."""
+        super().save_own_variables(store)
+        store["seed_state"] = self.seed_generator.state.numpy()
+
+    def load_own_variables(self, store: Any) -> None:
+        """Restores what `save_own_variables` saved."""
+        self.seed_generator.state.assign(store["seed_state"])
+        super().load_own_variables(
+            {name: store[name] for name in store.keys() if name != "seed_state"}
+        )
+
     def endpoints(self) -> dict[str, tuple]:
         """Returns the functions that `export` saves: name -> (function, input signature)."""
         data = tf.TensorSpec(self.data_shape, tf.float32, name="x")

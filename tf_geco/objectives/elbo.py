@@ -82,6 +82,11 @@ class ELBO(Objective):
         variance = tf.square(self.sigma(self.step))
         return self.constraints[0].nats * (error / variance + tf.math.log(2 * math.pi * variance))
 
+    @property
+    def multiplier(self) -> tf.Tensor:
+        """1 / beta, `[1]`: the lambda that GECO would have in its place."""
+        return 1.0 / self.beta(tf.convert_to_tensor(self.step))[tf.newaxis]
+
     def logs(self) -> dict[str, tf.Tensor]:
         """Returns beta."""
         return {"beta": self.beta(tf.convert_to_tensor(self.step))}

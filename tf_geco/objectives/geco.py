@@ -149,6 +149,10 @@ class GECO(Objective):
         """lambda, `[L]`."""
         return tf.exp(self.log_multiplier)
 
+    def excess(self) -> tf.Tensor:
+        """Returns C_ma in units of the scale, `[L]`: zero or less is feasible, 0.05 is 5 % over."""
+        return self.moving_average / self._scale()
+
     def logs(self) -> dict[str, tf.Tensor]:
         """Returns lambda and C_ma by constraint, and beta = 1 / lambda if there is just one."""
         if len(self.constraints) == 1:

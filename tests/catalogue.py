@@ -1,0 +1,131 @@
+"""All models of the library, small: each law of `test_laws.py` holds for every one of them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tensorflow_probability.python.internal import samplers
+
+import tf_geco
+from tf_geco.constraints import ReconstructionError
+from tf_geco.posteriors import DiagonalNormal, RealNVP
+
+
+@dataclass(frozen=True)
+class Case:
+    """A model of the catalogue: how to build it, and the shape of an example."""
+
+    build: Callable
+    shape: tuple
+
+    def data(self, n=24):
+        """Returns `n` examples that a model can compress, in [0, 1]."""
+        rng = np.random.default_rng(0)
+        size = int(np.prod(self.shape))
+        factors = rng.normal(size=(n, 2)) @ rng.normal(size=(2, size))
+        return (1 / (1 + np.exp(-factors))).reshape(n, *self.shape).astype("float32")
+
+    def compiled(self, **options):
+        """Returns the model, compiled with Adam."""
+        model = self.build()
+        model(self.data())
+        model.compile(keras.optimizers.Adam(1e-2), **options)
+        return model
+
+
+def geco(tolerance=0.1, **options):
+    return tf_geco.GECO([ReconstructionError(tolerance)], **options)
+
+
+def dense_vae(objective=None, shape=(6,)):
+    return tf_geco.VAE(
+        *tf_geco.models.dense_networks(shape, latent_dim=2, hidden=(8,)),
+        posterior=DiagonalNormal(2),
+        objective=geco() if objective is None else objective,
+    )
+
+
+def conv_vae():
+    return tf_geco.VAE(
+        *tf_geco.models.conv_networks((7, 6, 1), latent_dim=3, filters=(4, 4), hidden=8),
+        posterior=DiagonalNormal(3),
+        objective=geco(),
+    )
+
+
+def users_networks_vae():
+    """Sequences; networks of a user's own, with batch norm and a regularizer."""
+    layers = keras.layers
+    encoder = keras.Sequential(
+        [layers.Conv1D(4, 3, padding="same"), layers.BatchNormalization(), layers.Flatten()]
+    )
+    decoder = keras.Sequential(
+        [
+            layers.Dense(8, activation="gelu", kernel_regularizer="l2"),
+            layers.Dense(10),
+            layers.Reshape((5, 2)),
+        ]
+    )
+    return tf_geco.VAE(encoder, decoder, DiagonalNormal(2), geco(0.2))
+
+
+def algorithm_1_vae():
+    rule = tf_geco.multipliers.Exponential(0.5)
+    return dense_vae(geco(rule=rule, scaled=False, initial_multiplier=50.0))
+
+
+def flow_vae():
+    """A flow whose couplings are of different sizes, and away from the identity it starts at."""
+    posterior = RealNVP(3, couplings=2, hidden=(8, 8))
+    model = tf_geco.VAE(
+        *tf_geco.models.dense_networks((6,), latent_dim=3, hidden=(8,)), posterior, geco()
+    )
+    for network in posterior.networks:
+        network.last.kernel.assign(keras.random.normal(network.last.kernel.shape, stddev=0.3))
+    return model
+
+
+def annealed_elbo_vae():
+    return dense_vae(tf_geco.ELBO(0.1, tf_geco.schedules.LinearAnneal(2.0, 0.7, 10)))
+
+
+MODELS = {
+    "dense": Case(dense_vae, (6,)),
+    "conv": Case(conv_vae, (7, 6, 1)),
+    "users_networks": Case(users_networks_vae, (5, 2)),
+    "flow": Case(flow_vae, (6,)),
+    "algorithm_1": Case(algorithm_1_vae, (6,)),
+    "annealed_elbo": Case(annealed_elbo_vae, (6,)),
+    "optimal_sigma": Case(lambda: dense_vae(tf_geco.ELBO("optimal")), (6,)),
+}
+
+
+def silence(setattr=setattr):
+    """Replaces the normal noise of TensorFlow Probability by zeros."""
+    setattr(samplers, "normal", lambda shape, *args, dtype=tf.float32, **kw: tf.zeros(shape, dtype))
+
+
+def batches(data, batch_size=8, repeat=1):
+    """Returns a dataset in a fixed order, of whole batches."""
+    dataset = tf.data.Dataset.from_tensor_slices(data)
+    return dataset.batch(batch_size, drop_remainder=True).repeat(repeat)
+
+
+class Recorder(keras.callbacks.Callback):
+    """Keeps the multiplier after each execution."""
+
+    def __init__(self):
+        super().__init__()
+        self.multipliers = []
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.multipliers.append(self.model.objective.multiplier.numpy())
+
+
+def train(model, data, **options):
+    """Trains on data in a fixed order and returns the multipliers, `[T, L]`."""
+    recorder = Recorder()
+    model.fit(batches(data), verbose=0, shuffle=False, callbacks=[recorder], **options)
+    return np.array(recorder.multipliers)

@@ -1,0 +1,179 @@
+"""What holds for every model of the catalogue."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.catalogue import MODELS, Recorder, batches, train
+
+every_model = pytest.mark.parametrize("case", MODELS.values(), ids=MODELS)
+
+
+def state(model):
+    return [variable.numpy() for variable in model.variables]
+
+
+def assert_equal_state(one, other, **tolerance):
+    for a, b in zip(state(one), state(other), strict=True):
+        np.testing.assert_allclose(a, b, **tolerance)
+
+
+@every_model
+def test_config_round_trip(case):
+    model = case.build()
+    copy = type(model).from_config(model.get_config())
+    assert copy.get_config() == model.get_config()
+
+
+@every_model
+def test_outputs_have_the_promised_shapes(case):
+    data = case.data()
+    outputs = case.build()(data)
+    assert outputs["reconstruction"].shape == data.shape
+    assert outputs["kl"].shape == (len(data),)
+    assert all(value.dtype == tf.float32 for value in outputs.values())
+
+
+@every_model
+def test_save_load_continue_is_uninterrupted(case, tmp_path):
+    data = case.data()
+    whole, part = case.compiled(), case.compiled()
+    part.set_weights(whole.get_weights())
+    part.seed_generator.state.assign(whole.seed_generator.state)
+    expected = train(whole, data, epochs=4)
+    train(part, data, epochs=2)
+    part.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    resumed = train(loaded, data, epochs=2)
+    np.testing.assert_allclose(resumed, expected[len(expected) // 2 :], rtol=1e-6)
+    assert_equal_state(loaded, whole, rtol=1e-5, atol=1e-6)
+
+
+@every_model
+def test_saved_weights_carry_the_multipliers(case, tmp_path):
+    model, copy = case.compiled(), case.compiled()
+    train(model, case.data())
+    model.save_weights(tmp_path / "model.weights.h5")
+    copy.load_weights(tmp_path / "model.weights.h5")
+    np.testing.assert_array_equal(copy.objective.moving_average, model.objective.moving_average)
+    np.testing.assert_array_equal(copy.objective.multiplier, model.objective.multiplier)
+    assert int(copy.objective.step) == int(model.objective.step) == 3
+
+
+@every_model
+@pytest.mark.parametrize(
+    "options",
+    [{"run_eagerly": True}, {"jit_compile": True}, {"steps_per_execution": 3}],
+    ids=["eager", "xla", "steps_per_execution"],
+)
+def test_every_way_of_running_gives_the_same_multipliers(case, options, no_noise):
+    data = case.data()
+    graph, other = case.compiled(jit_compile=False), case.compiled(**options)
+    other.set_weights(graph.get_weights())
+    expected, found = train(graph, data, epochs=3), train(other, data, epochs=3)
+    np.testing.assert_allclose(found[-1], expected[-1], rtol=1e-3)
+
+
+@every_model
+def test_seeds_determine_training(case):
+    def run():
+        keras.utils.set_random_seed(3)
+        model = case.compiled()
+        return train(model, case.data(), epochs=2), state(model)
+
+    (first, first_state), (second, second_state) = run(), run()
+    np.testing.assert_array_equal(first, second)
+    for a, b in zip(first_state, second_state, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@every_model
+def test_samples_follow_their_seed(case):
+    model = case.build()
+    model(case.data())
+    first, again, other = model.sample(3, seed=1), model.sample(3, seed=1), model.sample(3, seed=2)
+    assert first.shape == (3, *case.shape)
+    np.testing.assert_array_equal(first, again)
+    assert not np.allclose(first, other)
+    assert not np.allclose(model.sample(3), model.sample(3))
+
+
+@every_model
+def test_evaluation_moves_nothing(case):
+    model = case.compiled()
+    data = case.data()
+    train(model, data)
+    weights = model.get_weights()
+    model.evaluate(data, verbose=0)
+    model.predict(data, verbose=0)
+    for before, after in zip(weights, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(before, after)
+
+
+@every_model
+def test_bad_batch_changes_nothing_and_is_counted(case):
+    model = case.compiled()
+    data = case.data()
+    train(model, data)
+    weights = model.get_weights()
+    slots = [variable.numpy() for variable in model.optimizer.variables]
+    history = model.fit(batches(np.full_like(data, np.nan)), verbose=0)
+    assert history.history["skipped"] == [3.0]
+    for before, after in zip(weights, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(before, after)
+    for before, after in zip(slots, model.optimizer.variables, strict=True):
+        np.testing.assert_array_equal(before, after)
+    history = model.fit(batches(data), verbose=0)
+    assert history.history["skipped"] == [0.0]
+    assert np.isfinite(history.history["loss"]).all()
+
+
+@every_model
+@pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision_trains_with_float32_state(case, policy):
+    keras.config.set_dtype_policy(policy)
+    model = case.compiled()
+    multipliers = train(model, case.data(), epochs=2)
+    assert np.isfinite(multipliers).all()
+    assert {variable.dtype for variable in model.trainable_variables} == {"float32"}
+    assert model.objective.moving_average.dtype == "float32"
+    outputs = model(case.data())
+    assert outputs["kl"].dtype == outputs["reconstruction"].dtype == tf.float32
+
+
+@every_model
+def test_no_retracing_after_the_first_step(case):
+    model = case.compiled()
+    traces = []
+    cost = model.cost
+
+    def counted(*args):
+        traces.append(1)
+        return cost(*args)
+
+    model.cost = counted
+    train(model, case.data())
+    first = len(traces)
+    train(model, case.data(), epochs=3)
+    assert len(traces) == first
+
+
+@every_model
+def test_backup_and_restore_resumes_after_an_interruption(case, tmp_path):
+    class Interrupt(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 2:
+                raise KeyboardInterrupt
+
+    def run(model, *more):
+        backup = keras.callbacks.BackupAndRestore(tmp_path / "backup", delete_checkpoint=False)
+        model.fit(batches(case.data()), epochs=4, verbose=0, callbacks=[backup, *more])
+
+    interrupted, resumed = case.compiled(), case.compiled()
+    with pytest.raises(KeyboardInterrupt):
+        run(interrupted, Interrupt())
+    recorder = Recorder()
+    run(resumed, recorder)
+    assert len(recorder.multipliers) == 2 * 3
+    assert int(resumed.objective.step) == 4 * 3

@@ -1,0 +1,6 @@
+"""Callbacks: they observe training, log it, keep the best weights and stop."""
+
+from tf_geco.callbacks.geco_callback import GECOCallback
+from tf_geco.callbacks.trajectory import Trajectory
+
+__all__ = ["GECOCallback", "Trajectory"]

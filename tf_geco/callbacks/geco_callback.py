@@ -1,0 +1,146 @@
+"""GECOCallback: what a person wants to see of a training run, and the weights they want to keep."""
+
+import warnings
+from typing import Any
+
+import keras
+import numpy as np
+
+from tf_geco.callbacks.feasibility import out_of_reach
+from tf_geco.callbacks.tensorboard import Board
+from tf_geco.callbacks.trajectory import Trajectory
+from tf_geco.objectives import GECO
+from tf_geco.objectives.objective import Objective
+
+
+class GECOCallback(keras.callbacks.Callback):
+    """Logs multipliers, keeps the best feasible weights, stops, and warns of impossible wishes.
+
+    It observes: the state of the algorithm lives in the objective, so training is the same without
+    it. Every epoch it adds to the logs, and so to the progress bar and the history: `lambda`,
+    `beta` (1 / lambda, for a single constraint), `C_ma`, and `feasible` (1 or 0).
+
+    Args:
+        every: Steps between two records of the trajectory. 10 costs little and draws smooth curves.
+        band: Relative violation that still counts as feasible. At 0.05 a reconstruction error may
+            be 2.5 % above its tolerance: about the noise of a moving average.
+        patience: Epochs without a lower cost, while feasible, after which training stops. `None`
+            never stops.
+        min_delta: By how much a cost must fall to count as lower, in its unit (nats).
+        restore_best_weights: Whether training ends with the best weights: feasible ones first, then
+            those of the lowest cost; if none were feasible, those of the least violation.
+        log_dir: Folder for TensorBoard.
+        images: Examples that TensorBoard shows with their reconstructions, `[n, H, W, C]`.
+        csv: File for the trajectory, written at the end of every epoch.
+
+    Attributes:
+        trajectory: A `Trajectory`, with `arrays()` and `to_csv(path)`.
+        best_epoch: The epoch of the best weights, or `None`.
+
+    Raises:
+        ValueError: If a number is out of range, or the model has no objective of tf_geco.
+        ImportError: If `log_dir` is given and TensorBoard is not installed.
+
+    Example:
+    ```python
+    callback = tf_geco.GECOCallback(patience=10, restore_best_weights=True)
+    history = model.fit(images, epochs=200, callbacks=[callback])
+    history.history["lambda"]
+    tf_geco.plotting.trajectory(callback.trajectory.arrays())
+    ```
+    """
+
+    def __init__(
+        self,
+        *,
+        every: int = 10,
+        band: float = 0.05,
+        patience: int | None = None,
+        min_delta: float = 0.1,
+        restore_best_weights: bool = False,
+        log_dir: str | None = None,
+        images: Any = None,
+        csv: str | None = None,
+    ) -> None:
+        super().__init__()
+        for name, value in {"every": every, "patience": patience}.items():
+            if value is not None and (int(value) != value or value < 1):
+                raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value}.")
+        for name, number in {"band": band, "min_delta": min_delta}.items():
+            if number < 0:
+                raise ValueError(f"`{name}` must not be negative. Received: {name}={number}.")
+        self.every, self.band = every, band
+        self.patience, self.min_delta = patience, min_delta
+        self.restore_best_weights = restore_best_weights
+        self.csv = csv
+        self.board = Board(log_dir, images) if log_dir is not None else None
+        self.trajectory: Any = None
+        self.best_epoch: int | None = None
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Starts the record; a second `fit` continues it."""
+        objective = getattr(self.model, "objective", None)
+        if not isinstance(objective, Objective):
+            raise ValueError(
+                "`GECOCallback` observes models that have a `tf_geco` objective as `objective`. "
+                f"Received: a model of type {type(self.model).__name__}."
+            )
+        if self.trajectory is None:
+            self.trajectory = Trajectory(objective)
+            self._best_rank: tuple | None = None
+            self._best_weights: list | None = None
+            self._lowest_cost, self._waited, self._warned = np.inf, 0, False
+
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        """Records every few steps."""
+        if batch % self.every < self.model.steps_per_execution:
+            self.trajectory.record()
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Logs, keeps the best weights, and decides whether to stop or to warn."""
+        objective = self.model.objective
+        self.trajectory.record()
+        logs = {} if logs is None else logs
+        logs.update({name: float(value) for name, value in objective.logs().items()})
+        if isinstance(objective, GECO):
+            self._judge(epoch, objective, logs)
+        if self.csv is not None:
+            self.trajectory.to_csv(self.csv)
+        if self.board is not None:
+            self.board.write(logs, self.model, int(objective.step))
+
+    def on_train_end(self, logs: dict | None = None) -> None:
+        """Restores the best weights, if asked to."""
+        if self.restore_best_weights and self._best_weights is not None:
+            self.model.set_weights(self._best_weights)
+
+    def _judge(self, epoch: int, objective: GECO, logs: dict) -> None:
+        cost = float(objective.cost_average)
+        excess = float(np.max(objective.excess().numpy()))
+        feasible = excess <= self.band
+        logs["feasible"] = float(feasible)
+        self._keep_best(epoch, (not feasible, cost if feasible else excess))
+        if feasible:
+            self._stop_at_plateau(cost)
+        elif not self._warned:
+            self._warn_if_out_of_reach(objective)
+
+    def _keep_best(self, epoch: int, rank: tuple) -> None:
+        if np.isfinite(rank[1]) and (self._best_rank is None or rank < self._best_rank):
+            self._best_rank, self.best_epoch = rank, epoch
+            if self.restore_best_weights:
+                self._best_weights = self.model.get_weights()
+
+    def _stop_at_plateau(self, cost: float) -> None:
+        if cost < self._lowest_cost - self.min_delta:
+            self._lowest_cost, self._waited = cost, 0
+            return
+        self._waited += 1
+        if self.patience is not None and self._waited >= self.patience:
+            self.model.stop_training = True
+
+    def _warn_if_out_of_reach(self, objective: GECO) -> None:
+        sentences = out_of_reach(objective, self.trajectory, self.band)
+        if sentences:
+            warnings.warn("\n".join(sentences), stacklevel=2)
+            self._warned = True

@@ -1,0 +1,59 @@
+"""Rows of images: data, reconstructions, samples (Figure 6)."""
+
+from typing import Any
+
+import numpy as np
+
+from tf_geco.plotting._matplotlib import pyplot
+
+
+def samples_grid(rows: dict[str, Any], *, axes: Any = None) -> Any:
+    """Draws rows of images, each with its name, as in Figure 6.
+
+    Args:
+        rows: Name of the row -> images `[n, H, W]`, `[n, H, W, 1]` or `[n, H, W, 3]` in [0, 1]. All
+            rows hold images of one size, and `n` is that of the shortest.
+        axes: A matplotlib axes to draw in, by default of a new figure.
+
+    Returns:
+        The matplotlib figure.
+
+    Raises:
+        ValueError: If there are no rows, or a row holds no images.
+
+    Example:
+    ```python
+    tf_geco.plotting.samples_grid({"data": x, "samples": model.sample(len(x))})
+    ```
+
+    Reference:
+        Rezende and Viola, "Taming VAEs", 2018, Figure 6.
+    """
+    if not rows:
+        raise ValueError("`rows` must name at least one row of images. Received: rows={}.")
+    images = [_as_colour(name, row) for name, row in rows.items()]
+    columns = min(len(row) for row in images)
+    canvas = np.concatenate([np.concatenate(list(row[:columns]), axis=1) for row in images])
+    height = images[0].shape[1]
+    if axes is None:
+        size = (0.55 * columns + 1.2, 0.55 * len(images))
+        axes = pyplot().figure(figsize=size, layout="constrained").subplots()
+    axes.imshow(canvas, vmin=0, vmax=1, interpolation="nearest")
+    axes.set_xticks([])
+    axes.set_yticks([(i + 0.5) * height for i in range(len(images))], list(rows))
+    axes.tick_params(length=0)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    return axes.figure
+
+
+def _as_colour(name: str, row: Any) -> np.ndarray:
+    """Returns images `[n, H, W, 3]`."""
+    row = np.asarray(row, dtype=float)
+    row = row[..., np.newaxis] if row.ndim == 3 else row
+    if row.ndim != 4 or not len(row) or row.shape[-1] not in (1, 3):
+        raise ValueError(
+            f"Row '{name}' must hold images [n, H, W], [n, H, W, 1] or [n, H, W, 3]. "
+            f"Received: an array of shape {row.shape}."
+        )
+    return np.broadcast_to(np.clip(row, 0, 1), (*row.shape[:-1], 3))

@@ -1,0 +1,63 @@
+"""The trajectory of a training run: cost, error and beta by step (Figure 3)."""
+
+from typing import Any
+
+import numpy as np
+
+from tf_geco.plotting._matplotlib import pyplot
+
+
+def trajectory(
+    record: dict[str, np.ndarray],
+    *,
+    tolerance: float | None = None,
+    index: int = 0,
+    axes: Any = None,
+) -> Any:
+    """Draws the information plane, the error and beta, coloured by step, as in Figure 3.
+
+    Args:
+        record: `Trajectory.arrays()`: `"step"`, `"cost"` `[T]`; `"measured"`, `"multiplier"`
+            `[T, L]`.
+        tolerance: kappa, drawn as a line.
+        index: Which of the L constraints to draw.
+        axes: Three matplotlib axes to draw in, by default of a new figure.
+
+    Returns:
+        The matplotlib figure.
+
+    Raises:
+        ValueError: If the record is empty.
+
+    Example:
+    ```python
+    tf_geco.plotting.trajectory(callback.trajectory.arrays(), tolerance=0.1)
+    ```
+
+    Reference:
+        Rezende and Viola, "Taming VAEs", 2018, Figure 3.
+    """
+    if not len(record["step"]):
+        raise ValueError("The record holds no steps: train first, with `GECOCallback`.")
+    step, cost = record["step"], record["cost"]
+    measured = record["measured"][:, index]
+    beta = 1.0 / record["multiplier"][:, index]
+    if axes is None:
+        axes = pyplot().figure(figsize=(10, 3), layout="constrained").subplots(1, 3)
+    plane, error, weight = axes
+    colour = {"c": step, "cmap": "viridis", "s": 8}
+    plane.scatter(cost, measured, **colour)
+    plane.set(xlabel="KL (nats)", ylabel="reconstruction error", title="information plane")
+    error.scatter(step, measured, **colour)
+    error.set(xlabel="step", ylabel="reconstruction error", yscale="log", title="error")
+    weight.scatter(step, beta, **colour)
+    weight.set(
+        xlabel="step", ylabel=r"$\beta = 1 / \lambda$", yscale="log", title="weight of the KL"
+    )
+    if tolerance is not None:
+        for panel in (plane, error):
+            panel.axhline(tolerance, color="crimson", lw=1, label=rf"$\kappa$ = {tolerance:g}")
+        error.legend(frameon=False)
+    for panel in axes:
+        panel.spines[["top", "right"]].set_visible(False)
+    return plane.figure

@@ -111,7 +111,7 @@ figure, panels = plt.subplots(1, 4, figsize=(13, 3.7), layout="constrained")
 for panel, (name, model) in zip(panels, models.items(), strict=True):
     samples = model.posterior(digits).sample(100, seed=0)
     title = f"{name}\nmarginal KL {marginals[name].value:.2f} nats"
-    tf_geco.plotting.latent_scatter(samples, title=title, axes=panel)
+    tf_geco.plotting.latent_scatter(samples, limit=4.5, title=title, axes=panel)
 figure.savefig("micro_mnist.png", dpi=150)
 plt.show()
 

@@ -13,6 +13,9 @@ from tensorflow_probability import distributions as tfd
 import tf_geco
 from tests.catalogue import MODELS
 from tf_geco import evaluation
+from tf_geco.evaluation.batches import Batches
+from tf_geco.evaluation.log_densities import log_sum_densities
+from tf_geco.evaluation.marginal_kl import draw, draw_examples
 from tf_geco.posteriors import RealNVP
 
 RNG = np.random.default_rng(0)
@@ -68,7 +71,7 @@ def table(n=40, d=3, scale=0.5):
     return Table(RNG.normal(size=(n, d)), scale * np.exp(0.3 * RNG.normal(size=(n, d))))
 
 
-def numerical_marginal_kl(model, limit=9.0, points=1201):
+def numerical_marginal_kl(model, limit=8.0, points=401):
     """Integral of q log(q / pi) over a grid, float64."""
     d = model.mean.shape[1]
     axis = np.linspace(-limit, limit, points)
@@ -85,19 +88,16 @@ def numerical_marginal_kl(model, limit=9.0, points=1201):
 @pytest.mark.parametrize("scale", [0.1, 0.6])
 def test_marginal_kl_is_the_integral(d, scale):
     model = table(9, d, scale)
-    result = evaluation.marginal_kl(model, model.indices, 20_000, batch_size=4)
+    result = evaluation.marginal_kl(model, model.indices, 10_000, batch_size=4)
     assert abs(result.value - numerical_marginal_kl(model)) < 4 * result.standard_error
     assert 0 < result.standard_error < 0.02
-    assert (result.num_samples, result.num_components) == (20_000, 9)
+    assert (result.num_samples, result.num_components) == (10_000, 9)
 
 
 @pytest.mark.parametrize("kind", [Table, OddTable, FlowTable])
 def test_every_kind_of_posterior_against_a_naive_float64_sum(kind):
     means = RNG.normal(size=(23, 4)).astype("float32")
     model = kind(means, *([] if kind is FlowTable else [np.full_like(means, 0.4)]))
-    from tf_geco.evaluation.batches import Batches
-    from tf_geco.evaluation.marginal_kl import draw
-
     draws = draw(model, Batches(model.indices, 7), 50, seed=0)
     densities = [
         model.posterior(np.full(50, n)).log_prob(draws.z).numpy().astype(float) for n in range(23)
@@ -111,8 +111,6 @@ def test_every_kind_of_posterior_against_a_naive_float64_sum(kind):
 
 @pytest.mark.parametrize("scale", [1.0, 0.1, 1e-2, 1e-3])
 def test_matrix_product_is_exact_even_where_float32_cancels(scale):
-    from tf_geco.evaluation.log_densities import log_sum_densities
-
     model = table(200, 64, scale)
     i = RNG.integers(200, size=100)
     z = (model.mean[i] + model.scale[i] * RNG.normal(size=(100, 64))).astype("float32")
@@ -149,9 +147,6 @@ def test_one_posterior_and_posteriors_equal_to_the_prior():
 
 
 def test_samples_come_from_all_examples_alike():
-    from tf_geco.evaluation.batches import Batches
-    from tf_geco.evaluation.marginal_kl import draw_examples
-
     examples, position, total = draw_examples(Batches(np.arange(50), 7), 100_000, seed=0)
     assert total == 50
     np.testing.assert_array_equal(examples, position)
@@ -161,7 +156,7 @@ def test_samples_come_from_all_examples_alike():
 @pytest.mark.parametrize("batch_size", [1, 7, 23, 100])
 def test_blocks_do_not_change_what_a_model_is_measured_by(batch_size):
     """Batches of one, unequal batches, and batches larger than the data."""
-    model = table(23, 2)
+    model = table(23, 1)
     result = evaluation.marginal_kl(model, model.indices, 5000, batch_size=batch_size)
     assert result.num_components == 23
     assert abs(result.value - numerical_marginal_kl(model)) < 4 * result.standard_error
@@ -283,8 +278,8 @@ def test_two_replicas_measure_what_one_device_does(name, no_noise):
     two.set_weights(one.get_weights())
     for measure in (evaluation.average_kl, evaluation.information_plane, evaluation.marginal_kl):
         expected, actual = (measure(model, x, batch_size=8) for model in (one, two))
-        for name in ("value", "kl", "nll", "count", "num_components"):
-            left, right = getattr(expected, name, 0.0), getattr(actual, name, 0.0)
+        for key in ("value", "kl", "nll", "count", "num_components"):
+            left, right = getattr(expected, key, 0.0), getattr(actual, key, 0.0)
             np.testing.assert_allclose(left, right, rtol=1e-4, atol=1e-5)
 
 
@@ -329,10 +324,10 @@ def test_what_is_not_finite_is_named():
     model.mean[6] = np.nan
     with pytest.raises(ValueError, match=r"not finite, first for example 6 of the data"):
         evaluation.marginal_kl(model, model.indices, 200)
-    case = MODELS["dense"]
+    case = MODELS["users_networks"]
     vae, x = case.build(), case.data(20)
     vae(x)
-    x[13] = np.inf
+    x[13] = np.nan
     with pytest.raises(ValueError, match=r"kl is not finite in batch 1 .* at example 5 of"):
         evaluation.average_kl(vae, x, batch_size=8)
 

@@ -118,16 +118,24 @@ def quantized_normal_log_prob(
     Returns:
         Nats, of the shape to which the arguments broadcast.
     """
-    distance = tf.abs(x - loc) / scale  # by symmetry, always the left tail
+    distance = tf.abs(x - loc)  # by symmetry, always the left tail
     width = tf.broadcast_to(bin_width / scale, tf.shape(distance))
+    centre = distance / scale
     # Where log Phi drops by much less than 1 a difference would cancel, and the integrand is so
     # flat that five Gauss-Legendre nodes integrate it to 1e-12.
-    narrow = width * (distance + width) < 1.0
-    safe = tf.where(narrow, width, tf.ones_like(width))
-    near = tf.where(narrow, distance, tf.zeros_like(distance))
-    far = tf.where(narrow, tf.ones_like(distance), distance)
-    wide = tf.where(narrow, tf.ones_like(width), width)
-    return tf.where(narrow, _log_integral(near, safe), _log_difference(far, wide))
+    narrow = width * (centre + width) < 1.0
+
+    def where_narrow(value: tf.Tensor) -> tf.Tensor:
+        return tf.where(narrow, value, tf.ones_like(value))
+
+    def where_wide(value: tf.Tensor) -> tf.Tensor:
+        return tf.where(narrow, tf.ones_like(value), value)
+
+    # Each branch sees harmless numbers where it is not taken, so that its gradient stays finite.
+    integral = _log_integral(where_narrow(centre), where_narrow(width))
+    upper, lower = (bin_width / 2 - distance) / scale, (-bin_width / 2 - distance) / scale
+    difference = _log_difference(where_wide(upper), -where_wide(-lower))
+    return tf.where(narrow, integral, difference)
 
 
 def _log_integral(distance: tf.Tensor, width: tf.Tensor) -> tf.Tensor:
@@ -141,9 +149,8 @@ def _log_integral(distance: tf.Tensor, width: tf.Tensor) -> tf.Tensor:
     return log_density + tf.math.log(width) + tf.math.log(tf.add_n(terms))
 
 
-def _log_difference(distance: tf.Tensor, width: tf.Tensor) -> tf.Tensor:
-    """Returns log[Phi(w/2 - a) - Phi(-w/2 - a)] in the left tail."""
-    normal = tfd.Normal(tf.zeros([], distance.dtype), tf.ones([], distance.dtype))
-    upper = normal.log_cdf(width / 2 - distance)
-    lower = normal.log_cdf(-width / 2 - distance)
-    return upper + tfp.math.log1mexp(lower - upper)
+def _log_difference(upper: tf.Tensor, lower: tf.Tensor) -> tf.Tensor:
+    """Returns log[Phi(upper) - Phi(lower)], for ends that differ by much in log Phi."""
+    normal = tfd.Normal(tf.zeros([], upper.dtype), tf.ones([], upper.dtype))
+    top, bottom = normal.log_cdf(upper), normal.log_cdf(lower)
+    return top + tfp.math.log1mexp(bottom - top)

@@ -16,8 +16,8 @@ class Batches:
 
     Args:
         data: An array `[N, ...]`, a structure of arrays, `(x, y)` or `(x, y, sample_weight)`, or a
-            `tf.data.Dataset` (or another iterable) of batches of such; labels and weights are not
-            used.
+            `tf.data.Dataset` (or another iterable, such as a list) of batches of such; labels and
+            weights are not used.
         batch_size: Number of examples that are computed at once.
         multiple: Every batch is filled up to a multiple of this, the number of replicas.
 
@@ -152,7 +152,7 @@ def tensors(x: Any) -> Any:
 
 
 def _is_arrays(data: Any) -> bool:
-    leaves = tf.nest.flatten(data) if isinstance(data, (tuple, list, dict)) else [data]
+    leaves = tf.nest.flatten(data) if isinstance(data, (tuple, dict)) else [data]
     return all(isinstance(leaf, (np.ndarray, tf.Tensor, type(None))) for leaf in leaves)
 
 

@@ -63,16 +63,20 @@ class Flows(Gaussians):
         return self.layer(tf.gather(self.context, n))
 
 
-def interleaved(functions, rounds):
-    """Returns the median seconds of each function, which take turns."""
+def interleaved(functions, rounds, clock=time.perf_counter):
+    """Returns the median seconds of each function, which take turns.
+
+    `time.process_time` counts the seconds of both cores that the process itself had, which a busy
+    machine does not stretch.
+    """
     seconds = {name: [] for name in functions}
     for function in functions.values():
         function()
     for _ in range(rounds):
         for name, function in functions.items():
-            start = time.perf_counter()
+            start = clock()
             function()
-            seconds[name].append(time.perf_counter() - start)
+            seconds[name].append(clock() - start)
     return {name: float(np.median(values)) for name, values in seconds.items()}
 
 
@@ -139,15 +143,21 @@ def real_nvp(rounds, n=256, s=1024, d=32, few=16):
         last = [tf.matmul(h, w.last.kernel) for h, w in zip(hidden, networks, strict=True)]
         return first + last
 
-    seconds = interleaved(
-        {
-            "split": lambda: kernel(indices),
-            "tiled": tiled,
-            "plain": plain,
-            "products": tf.function(products),
-        },
-        rounds,
-    )
+    functions = {
+        "split": lambda: kernel(indices),
+        "tiled": tiled,
+        "plain": plain,
+        "products": tf.function(products),
+    }
+    clocks = {"wall": time.perf_counter, "processor": time.process_time}
+    return {
+        name: per_pair(interleaved(functions, rounds, clock), s, n, few)
+        for name, clock in clocks.items()
+    }
+
+
+def per_pair(seconds, s, n, few):
+    """Returns microseconds for each pair of a sample and a context, and their ratios."""
     pair = {name: value / (s * few) * 1e6 for name, value in seconds.items()}
     pair["split"] = seconds["split"] / (s * n) * 1e6
     return {

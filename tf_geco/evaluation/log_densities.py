@@ -11,7 +11,7 @@ from tf_geco.posteriors.flow import Flow
 
 # Pairs of a latent and a posterior that are computed at once: what fits in a processor's cache.
 _PAIRS_OF_NORMALS = 2**20
-_PAIRS_OF_FLOWS = 2**14
+_PAIRS_OF_FLOWS = 2**13
 _TOLERANCE = 8e-4  # nats
 
 

@@ -10,7 +10,7 @@ from tensorflow_probability.python.internal import samplers
 
 import tf_geco
 from tf_geco.constraints import ReconstructionError
-from tf_geco.posteriors import DiagonalNormal
+from tf_geco.posteriors import DiagonalNormal, RealNVP
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,17 @@ def algorithm_1_vae():
     return dense_vae(geco(rule=rule, scaled=False, initial_multiplier=50.0))
 
 
+def flow_vae():
+    """A flow whose couplings are of different sizes, and away from the identity it starts at."""
+    posterior = RealNVP(3, couplings=2, hidden=(8, 8))
+    model = tf_geco.VAE(
+        *tf_geco.models.dense_networks((6,), latent_dim=3, hidden=(8,)), posterior, geco()
+    )
+    for network in posterior.networks:
+        network.last.kernel.assign(keras.random.normal(network.last.kernel.shape, stddev=0.3))
+    return model
+
+
 def annealed_elbo_vae():
     return dense_vae(tf_geco.ELBO(0.1, tf_geco.schedules.LinearAnneal(2.0, 0.7, 10)))
 
@@ -84,6 +95,7 @@ MODELS = {
     "dense": Case(dense_vae, (6,)),
     "conv": Case(conv_vae, (7, 6, 1)),
     "users_networks": Case(users_networks_vae, (5, 2)),
+    "flow": Case(flow_vae, (6,)),
     "algorithm_1": Case(algorithm_1_vae, (6,)),
     "annealed_elbo": Case(annealed_elbo_vae, (6,)),
     "optimal_sigma": Case(lambda: dense_vae(tf_geco.ELBO("optimal")), (6,)),

@@ -1,4 +1,4 @@
-"""Posteriors q(z | x) and priors: layers that return a distribution."""
+"""What every posterior q(z | x) is: a layer that returns a distribution; and the plain prior."""
 
 from typing import Any
 
@@ -29,11 +29,7 @@ class Posterior(keras.layers.Layer):
 
     def __init__(self, latent_dim: int, *, name: str | None = None, **kwargs: Any) -> None:
         super().__init__(name=name, **kwargs)
-        if isinstance(latent_dim, bool) or int(latent_dim) != latent_dim or latent_dim < 1:
-            raise ValueError(
-                f"`latent_dim` must be a positive integer. Received: latent_dim={latent_dim!r}."
-            )
-        self.latent_dim = int(latent_dim)
+        self.latent_dim = positive_integer(latent_dim, "latent_dim")
 
     def check_context(self, context_shape: Any) -> None:
         """Raises an error if the encoder's output is not one vector per example."""
@@ -50,50 +46,6 @@ class Posterior(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of `__init__`."""
         return {**super().get_config(), "latent_dim": self.latent_dim}
-
-
-@keras.saving.register_keras_serializable(package="tf_geco")
-class DiagonalNormal(Posterior):
-    """A normal distribution with independent dimensions, the posterior of the first VAEs.
-
-        q(z | x) = N(z; m(h), diag(s(h)^2)),   log s = 10 tanh(raw / 10)
-
-    The bound on log s keeps the scale between e^-10 and e^10 without cutting its gradient.
-
-    Args:
-        latent_dim: Number of latent dimensions d.
-        name: Name of the layer.
-
-    Call arguments:
-        context: The encoder's output, `[B, H]`.
-
-    Raises:
-        ValueError: If `latent_dim` is not a positive integer, or the context is not `[B, H]`.
-
-    Example:
-    ```python
-    q = tf_geco.posteriors.DiagonalNormal(latent_dim=8)(tf.ones([3, 64]))
-    q.sample().shape  # [3, 8]
-    ```
-
-    Reference:
-        Kingma and Welling, "Auto-encoding variational Bayes", 2014, arXiv:1312.6114.
-    """
-
-    max_log_scale = 10.0
-
-    def build(self, context_shape: Any) -> None:
-        """Creates the projection from a context to means and log scales."""
-        self.check_context(context_shape)
-        self.parameters = keras.layers.Dense(2 * self.latent_dim, dtype=self.dtype_policy)
-        self.parameters.build(context_shape)
-
-    def call(self, context: tf.Tensor) -> tfd.Distribution:
-        """Returns q(z | x), in float32 under any precision policy."""
-        parameters = as_float32(self.parameters(context))
-        mean, raw = tf.split(parameters, 2, axis=-1)
-        scale = tf.exp(self.max_log_scale * tf.tanh(raw / self.max_log_scale))
-        return tfd.Independent(tfd.Normal(mean, scale), reinterpreted_batch_ndims=1)
 
 
 @keras.saving.register_keras_serializable(package="tf_geco")
@@ -127,6 +79,13 @@ class StandardNormal(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of `__init__`."""
         return {**super().get_config(), "latent_dim": self.latent_dim}
+
+
+def positive_integer(value: Any, name: str) -> int:
+    """Returns `value` as an int, or raises an error that names the argument."""
+    if isinstance(value, bool) or int(value) != value or value < 1:
+        raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value!r}.")
+    return int(value)
 
 
 def as_float32(tensor: tf.Tensor) -> tf.Tensor:

@@ -1,0 +1,91 @@
+"""The information plane: how much a model compresses, against how well it reconstructs."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import tensorflow as tf
+
+from tf_geco.evaluation.estimate import Estimate, per_example
+from tf_geco.evaluation.likelihood import mean_nll, mean_squared_error, optimal_sigma
+from tf_geco.schedules import positive_number
+
+
+@dataclass(frozen=True)
+class InformationPlane:
+    """Where a model is in the information plane.
+
+    Args:
+        kl: Average KL, in nats per example.
+        nll: Negative log-likelihood at `sigma`, in nats per pixel.
+        reconstruction_error: RE, the mean squared error per pixel.
+        sigma: Standard deviation of the likelihood, in units of the data.
+        standard_errors: Of `kl`, `nll` and `reconstruction_error`, in that order.
+        count: Number of examples.
+    """
+
+    kl: float
+    nll: float
+    reconstruction_error: float
+    sigma: float
+    standard_errors: tuple[float, float, float]
+    count: int
+
+
+def information_plane(
+    model: Any,
+    data: Any,
+    *,
+    sigma: float | None = None,
+    bin_width: float = 1 / 255,
+    seed: int = 0,
+    batch_size: int = 256,
+    verbose: bool = False,
+) -> InformationPlane:
+    """Returns a model's average KL, its likelihood at sigma_opt, and its reconstruction error.
+
+    Args:
+        model: A latent variable model.
+        data: Arrays or a data set.
+        sigma: Standard deviation of the likelihood; give `optimal_sigma(model, train)` to measure a
+            test set as the paper does. By default the optimal one of `data` itself.
+        bin_width: Width of a bin of the quantized normal, 1/255 for 8-bit images in [0, 1].
+        seed: Seed of z ~ q(z | x).
+        batch_size: Number of examples at once.
+        verbose: Whether to show progress.
+
+    Returns:
+        An `InformationPlane`.
+
+    Raises:
+        ValueError: If a number is not positive, the data are empty, or the model returns something
+            that is not finite.
+
+    Example:
+    ```python
+    sigma = tf_geco.evaluation.optimal_sigma(model, train)
+    point = tf_geco.evaluation.information_plane(model, test, sigma=sigma)
+    tf_geco.plotting.information_plane({"GECO": [point]})
+    ```
+
+    Reference:
+        Rezende and Viola, "Taming VAEs", 2018, Figure 4 and Appendix D.
+    """
+    options: dict[str, Any] = {"seed": seed, "batch_size": batch_size, "verbose": verbose}
+    if sigma is None:
+        sigma = optimal_sigma(model, data, **options)
+    sigma = positive_number(sigma, "sigma")
+    bin_width = positive_number(bin_width, "bin_width")
+
+    def terms(x: Any, outputs: dict) -> dict[str, tf.Tensor]:
+        target, mean = model.target(x), outputs["reconstruction"]
+        return {
+            "kl": outputs["kl"],
+            "nll": mean_nll(target, mean, sigma, bin_width),
+            "reconstruction_error": mean_squared_error(target, mean),
+        }
+
+    measured = per_example(model, data, terms, **options)
+    estimates = {name: Estimate.of(values) for name, values in measured.items()}
+    kl, nll, error = estimates["kl"], estimates["nll"], estimates["reconstruction_error"]
+    errors = (kl.standard_error, nll.standard_error, error.standard_error)
+    return InformationPlane(kl.value, nll.value, error.value, sigma, errors, kl.count)

@@ -1,0 +1,136 @@
+"""Likelihoods that do not depend on beta: at the standard deviation that suits each model best."""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tf_geco.distributions import quantized_normal_log_prob
+from tf_geco.evaluation.estimate import Estimate, per_example
+from tf_geco.schedules import positive_number
+
+
+@dataclass(frozen=True)
+class Likelihood:
+    """A negative log-likelihood per pixel.
+
+    Args:
+        nats: Its mean over examples and pixels, in nats per pixel.
+        standard_error: Of the mean, in nats per pixel.
+        sigma: Standard deviation of the likelihood, in units of the data.
+    """
+
+    nats: float
+    standard_error: float
+    sigma: float
+
+    @property
+    def bits(self) -> float:
+        """The same in bits per pixel."""
+        return self.nats / math.log(2)
+
+
+def optimal_sigma(
+    model: Any, data: Any, *, seed: int = 0, batch_size: int = 256, verbose: bool = False
+) -> float:
+    """Returns the standard deviation of a normal likelihood that fits a model best.
+
+        sigma_opt = sqrt(mean over examples and pixels of (x - g(z))^2),    z ~ q(z | x)
+
+    Args:
+        model: A latent variable model.
+        data: The training set: arrays or a data set.
+        seed: Seed of z.
+        batch_size: Number of examples at once.
+        verbose: Whether to show progress.
+
+    Returns:
+        sigma_opt, in units of the data.
+
+    Raises:
+        ValueError: If the data are empty, or the model returns something that is not finite.
+
+    Example:
+    ```python
+    sigma = tf_geco.evaluation.optimal_sigma(model, train)
+    nll = tf_geco.evaluation.quantized_nll(model, test, sigma)
+    ```
+
+    Reference:
+        Rezende and Viola, "Taming VAEs", 2018, Equation 26, which lacks a division by the number of
+        pixels.
+    """
+    options: dict[str, Any] = {"seed": seed, "batch_size": batch_size, "verbose": verbose}
+    return math.sqrt(squared_errors(model, data, **options).mean())
+
+
+def squared_errors(model: Any, data: Any, **options: Any) -> np.ndarray:
+    """Returns RE, the mean squared error per pixel of each example, `[N]`."""
+
+    def error(x: Any, outputs: dict) -> dict[str, tf.Tensor]:
+        return {"reconstruction": mean_squared_error(model.target(x), outputs["reconstruction"])}
+
+    return per_example(model, data, error, **options)["reconstruction"]
+
+
+def quantized_nll(
+    model: Any,
+    data: Any,
+    sigma: float,
+    *,
+    bin_width: float = 1 / 255,
+    seed: int = 0,
+    batch_size: int = 256,
+    verbose: bool = False,
+) -> Likelihood:
+    """Returns the negative log-likelihood of data per pixel, by a quantized normal.
+
+        NLL = -mean log[Phi((x + b/2 - g(z)) / sigma) - Phi((x - b/2 - g(z)) / sigma)]
+
+    Args:
+        model: A latent variable model.
+        data: Arrays or a data set.
+        sigma: Standard deviation, see `optimal_sigma`.
+        bin_width: b. The default, 1/255, suits 8-bit images in [0, 1].
+        seed: Seed of z ~ q(z | x).
+        batch_size: Number of examples at once.
+        verbose: Whether to show progress.
+
+    Returns:
+        A `Likelihood`, in nats and bits per pixel.
+
+    Raises:
+        ValueError: If `sigma` or `bin_width` is not positive, the data are empty, or the model
+            returns something that is not finite.
+
+    Reference:
+        Rezende and Viola, "Taming VAEs", 2018, Appendix D.
+    """
+    sigma = positive_number(sigma, "sigma")
+    bin_width = positive_number(bin_width, "bin_width")
+
+    def nll(x: Any, outputs: dict) -> dict[str, tf.Tensor]:
+        target, mean = model.target(x), outputs["reconstruction"]
+        return {"likelihood": mean_nll(target, mean, sigma, bin_width)}
+
+    options: dict[str, Any] = {"seed": seed, "batch_size": batch_size, "verbose": verbose}
+    estimate = Estimate.of(per_example(model, data, nll, **options)["likelihood"])
+    return Likelihood(estimate.value, estimate.standard_error, sigma)
+
+
+def mean_squared_error(x: Any, reconstruction: tf.Tensor) -> tf.Tensor:
+    """Returns the mean squared error per pixel of each example, `[B]`."""
+    error = tf.math.squared_difference(tf.cast(x, reconstruction.dtype), reconstruction)
+    return _mean_per_example(error)
+
+
+def mean_nll(x: Any, reconstruction: tf.Tensor, sigma: float, bin_width: float) -> tf.Tensor:
+    """Returns the quantized negative log-likelihood per pixel of each example, `[B]`."""
+    x, scale = tf.cast(x, reconstruction.dtype), tf.cast(sigma, reconstruction.dtype)
+    return -_mean_per_example(quantized_normal_log_prob(x, reconstruction, scale, bin_width))
+
+
+def _mean_per_example(values: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_mean(values, axis=tf.range(1, tf.rank(values)))

@@ -1,0 +1,53 @@
+"""The diagonal normal posterior."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+from tensorflow_probability import distributions as tfd
+
+from tf_geco.posteriors.posterior import Posterior, as_float32
+
+
+@keras.saving.register_keras_serializable(package="tf_geco")
+class DiagonalNormal(Posterior):
+    """A normal distribution with independent dimensions, the posterior of the first VAEs.
+
+        q(z | x) = N(z; m(h), diag(s(h)^2)),   log s = 10 tanh(raw / 10)
+
+    The bound on log s keeps the scale between e^-10 and e^10 without cutting its gradient.
+
+    Args:
+        latent_dim: Number of latent dimensions d.
+        name: Name of the layer.
+
+    Call arguments:
+        context: The encoder's output, `[B, H]`.
+
+    Raises:
+        ValueError: If `latent_dim` is not a positive integer, or the context is not `[B, H]`.
+
+    Example:
+    ```python
+    q = tf_geco.posteriors.DiagonalNormal(latent_dim=8)(tf.ones([3, 64]))
+    q.sample().shape  # [3, 8]
+    ```
+
+    Reference:
+        Kingma and Welling, "Auto-encoding variational Bayes", 2014, arXiv:1312.6114.
+    """
+
+    max_log_scale = 10.0
+
+    def build(self, context_shape: Any) -> None:
+        """Creates the projection from a context to means and log scales."""
+        self.check_context(context_shape)
+        self.parameters = keras.layers.Dense(2 * self.latent_dim, dtype=self.dtype_policy)
+        self.parameters.build(context_shape)
+
+    def call(self, context: tf.Tensor) -> tfd.Distribution:
+        """Returns q(z | x), in float32 under any precision policy."""
+        parameters = as_float32(self.parameters(context))
+        mean, raw = tf.split(parameters, 2, axis=-1)
+        scale = tf.exp(self.max_log_scale * tf.tanh(raw / self.max_log_scale))
+        return tfd.Independent(tfd.Normal(mean, scale), reinterpreted_batch_ndims=1)

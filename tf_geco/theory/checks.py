@@ -86,8 +86,8 @@ def check_prior_mass(prior_mass: npt.ArrayLike, num_tiles: int) -> Array:
         ValueError: if the shape is not `[B]`, a mass is not positive, or the sum is not 1.
 
     Example:
-        >>> check_prior_mass([0.5, 0.5], 2).sum()
-        1.0
+        >>> check_prior_mass([0.5, 0.5], 2).tolist()
+        [0.5, 0.5]
     """
     mass = np.asarray(prior_mass, dtype=np.float64)
     if mass.shape != (num_tiles,):

@@ -1,7 +1,5 @@
 """Reconstruction fixed points of a high-capacity beta-VAE (Propositions 1 and 4)."""
 
-import functools
-import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -9,16 +7,9 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from tf_geco.theory.checks import Array, check_betas, check_data
-from tf_geco.theory.iteration import (
-    State,
-    advance,
-    advance_projected,
-    block_size,
-    measure,
-    solve_blocks,
-)
-from tf_geco.theory.tiles import check_grid, tile_centers
+from tf_geco.theory.checks import Array
+from tf_geco.theory.iteration import State, advance, advance_projected, measure, solve_blocks
+from tf_geco.theory.problems import Options, Problems
 
 
 class FixedPoints(NamedTuple):
@@ -61,71 +52,6 @@ class Observables(NamedTuple):
     converged: npt.NDArray[np.bool_]
 
 
-class Options(NamedTuple):
-    """How to iterate; see `fixed_points`."""
-
-    grid: tuple[int, ...] = (32, 32)
-    smoothing: float = 0.9
-    max_steps: int = 400
-    tolerance: float = 1e-3
-    noise: float = 0.1
-    dtype: str = "float32"
-
-    def checked(self) -> "Options":
-        """Return the options with a valid grid, or raise `ValueError`."""
-        if not 0 <= self.smoothing < 1:
-            raise ValueError(f"`smoothing` must be in [0, 1). Received: smoothing={self.smoothing}")
-        if self.max_steps < 1:
-            raise ValueError(f"`max_steps` must be positive. Received: max_steps={self.max_steps}")
-        if not self.tolerance >= 0:
-            raise ValueError(
-                f"`tolerance` must not be negative. Received: tolerance={self.tolerance}"
-            )
-        if not 0 <= self.noise < np.inf:
-            raise ValueError(f"`noise` must not be negative. Received: noise={self.noise}")
-        if self.dtype not in {"float32", "float64"}:
-            raise ValueError(
-                f"`dtype` must be 'float32' or 'float64'. Received: dtype={self.dtype!r}"
-            )
-        return self._replace(grid=check_grid(self.grid))
-
-
-def initial_psi(data: npt.ArrayLike, grid: Sequence[int], noise: float, seed: int) -> Array:
-    """The start of Appendix A: tile centres with small uniform noise.
-
-    Where data and latents have the same dimension, the centres themselves, as in the paper.
-    Elsewhere the latent box is laid along the leading principal axes of the data, about its mean,
-    and spans the data along each.
-
-    Args:
-        data: `[n, D]`.
-        grid: number of tiles along each latent dimension.
-        noise: half-width of the uniform noise, in units of the latent box's side.
-        seed: of the noise.
-
-    Returns:
-        `[B, D]`.
-
-    Raises:
-        ValueError: if the data or the grid is not valid.
-
-    Example:
-        >>> initial_psi([[0.0, 0.0], [1.0, 1.0]], (2, 2), noise=0.0, seed=0)[0].tolist()
-        [-0.25, -0.25]
-    """
-    points = check_data(data)
-    centers = tile_centers(grid)
-    centers = centers + np.random.default_rng(seed).uniform(-noise, noise, centers.shape)
-    if centers.shape[1] == points.shape[1]:
-        return centers
-    mean = points.mean(0)
-    axes = np.linalg.svd(points - mean, full_matrices=False)[2][: centers.shape[1]]
-    along = (points - mean) @ axes.T
-    low, high = along.min(0), along.max(0)
-    used = centers[:, : len(axes)]  # a latent dimension beyond the data's own does nothing
-    return mean + ((low + high) / 2 + used * (high - low)) @ axes
-
-
 def fixed_points(
     data: npt.ArrayLike,
     beta: npt.ArrayLike,
@@ -160,7 +86,7 @@ def fixed_points(
         seed: of the noise, one or several `[S]`.
         initial: `[B, D]`, a start to use instead of `initial_psi`; noise and seed then do nothing.
         record_every: steps between two points of the trajectory. It holds
-            `B D (max_steps / record_every + 2)` numbers a problem; the default is smooth to look at.
+            `B D (max_steps / record_every + 2)` numbers a problem; the default looks smooth.
         dtype: "float32", or "float64" for laws to twelve digits at half the speed.
         verbose: 1 shows a progress bar.
 
@@ -172,6 +98,7 @@ def fixed_points(
             or an option out of its range.
 
     Example:
+        >>> from tf_geco.theory import fixed_points
         >>> found = fixed_points([[-1.0], [1.0]], [0.1, 4.0], grid=(8,), dtype="float64")
         >>> found.reconstruction_error.round(2).tolist()  # 4 is above the critical temperature
         [0.0, 1.0]
@@ -217,92 +144,12 @@ def observables(
 
     def solve_block(number: int) -> tuple[Array, ...]:
         block = problems.block(number)
-        state = advance(*block, *problems.limits(problems.options.max_steps))
+        state = advance(*block, problems.limits(problems.options.max_steps))
         _, u, kl = measure(*block[:2], state.psi, state.log_mass)
         return tuple(tensor.numpy() for tensor in (u, kl, state.steps, state.change))
 
-    u, kl, steps, change = problems.join(
-        solve_blocks(solve_block, problems.num_blocks, verbose)
-    )
-    return Observables(u, kl, steps, change < problems.options.tolerance)
-
-
-class Problems(NamedTuple):
-    """All pairs of a beta and a start, cut into blocks.
-
-    Attributes:
-        points: `[n, D]`, the data about its mean.
-        center: `[D]`, that mean.
-        betas: `[K S]`.
-        starts: `[S, B, D]`, about the same mean.
-        shape: dimensions of beta, then of seed.
-        options: how to iterate.
-    """
-
-    points: Array
-    center: Array
-    betas: Array
-    starts: Array
-    shape: tuple[int, ...]
-    options: Options
-
-    @classmethod
-    def pose(
-        cls,
-        data: npt.ArrayLike,
-        beta: npt.ArrayLike,
-        options: Options,
-        seed: int | Sequence[int] = 0,
-        initial: npt.ArrayLike | None = None,
-    ) -> "Problems":
-        """Check the arguments of `fixed_points` and lay them out."""
-        points, betas = check_data(data), check_betas(beta)
-        center = points.mean(0)
-        if initial is None:
-            starts = np.stack(
-                [initial_psi(points, options.grid, options.noise, s) for s in np.atleast_1d(seed)]
-            )
-            shape = betas.shape + np.shape(seed)
-        else:
-            starts, shape = _checked_start(initial, points, options.grid)[None], betas.shape
-        repeated = np.repeat(betas.ravel(), len(starts))
-        return cls(points - center, center, repeated, starts - center, shape, options)
-
-    @property
-    def size(self) -> int:
-        """Problems a block."""
-        return min(block_size(len(self.points), self.starts.shape[1]), len(self.betas))
-
-    @property
-    def num_blocks(self) -> int:
-        """Number of blocks."""
-        return -(-len(self.betas) // self.size)
-
-    def block(self, number: int) -> tuple[tf.Tensor, tf.Tensor, State]:
-        """Data, betas and first state of one block, as tensors."""
-        # The last block is filled up with problems already solved: one shape, one compilation.
-        chosen = np.arange(number * self.size, (number + 1) * self.size) % len(self.betas)
-        start = self.starts[chosen % len(self.starts)].transpose(0, 2, 1)
-        as_tensor = functools.partial(tf.constant, dtype=self.options.dtype)
-        log_mass = np.full((len(chosen), start.shape[2]), -np.log(start.shape[2]))
-        unmoved = as_tensor(np.full(len(chosen), np.inf))
-        state = State(
-            as_tensor(start), as_tensor(log_mass), tf.zeros([len(chosen)], tf.int32), unmoved
-        )
-        return as_tensor(self.points), as_tensor(self.betas[chosen]), state
-
-    def limits(self, num_steps: int) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Step count, smoothing and tolerance, as tensors: numbers would be compiled in."""
-        dtype = self.options.dtype
-        smoothing, tolerance = self.options.smoothing, self.options.tolerance
-        return tf.constant(num_steps), tf.constant(smoothing, dtype), tf.constant(tolerance, dtype)
-
-    def join(self, blocks: list[tuple[Array, ...]]) -> list[Array]:
-        """Concatenate the arrays of all blocks and give them their leading dimensions."""
-        return [
-            np.concatenate(parts)[: len(self.betas)].reshape(self.shape + parts[0].shape[1:])
-            for parts in zip(*blocks, strict=True)
-        ]
+    u, kl, steps, change = problems.join(solve_blocks(solve_block, problems.num_blocks, verbose))
+    return Observables(u, kl, steps.astype(np.int32), change < problems.options.tolerance)
 
 
 def solve(
@@ -326,8 +173,8 @@ def solve(
     """
 
     def solve_block(number: int) -> tuple[Array, ...]:
-        data, beta, state = problems.block(number)
-        records, state = _record(problems, data, beta, state, record_every, laplacian)
+        data, beta, _ = problems.block(number)
+        records, state = _record(problems, number, record_every, laplacian)
         log_m, u, kl = measure(data, beta, state.psi, state.log_mass)
         numbers = (tensor.numpy() for tensor in (u, kl, state.steps, state.change))
         return records, tf.exp(log_m).numpy(), *numbers
@@ -338,23 +185,22 @@ def solve(
     trajectory, m, u, kl, steps, change = problems.join(solved)
     trajectory = trajectory + problems.center.astype(trajectory.dtype)
     converged = change < problems.options.tolerance
-    return FixedPoints(trajectory[..., -1, :, :], m, trajectory, u, kl, steps, converged)
+    return FixedPoints(
+        trajectory[..., -1, :, :], m, trajectory, u, kl, steps.astype(np.int32), converged
+    )
 
 
 def _record(
-    problems: Problems,
-    data: tf.Tensor,
-    beta: tf.Tensor,
-    state: State,
-    record_every: int,
-    laplacian: Array | None,
+    problems: Problems, number: int, record_every: int, laplacian: Array | None
 ) -> tuple[Array, State]:
-    weights = None if laplacian is None else tf.constant(laplacian, data.dtype)
-    step = advance if laplacian is None else advance_projected
+    data, beta, state = problems.block(number)
+    step, extra = advance, {}
+    if laplacian is not None:
+        step, extra = advance_projected, {"laplacian": tf.constant(laplacian, state.psi.dtype)}
     records, left = [state.psi.numpy()], problems.options.max_steps
     while left > 0 and bool(tf.reduce_any(state.change >= problems.options.tolerance)):
         count = min(record_every, left)
-        state = step(data, beta, state, *problems.limits(count), weights)
+        state = step(data, beta, state, problems.limits(count), **extra)
         records.append(state.psi.numpy())
         left -= count
     return np.stack(records, 1).transpose(0, 1, 3, 2), state
@@ -363,14 +209,3 @@ def _record(
 def _lengthen(records: Array, length: int) -> Array:
     still = np.repeat(records[:, -1:], length - records.shape[1], axis=1)
     return np.concatenate([records, still], axis=1)
-
-
-def _checked_start(initial: npt.ArrayLike, points: Array, grid: tuple[int, ...]) -> Array:
-    start = np.asarray(initial, dtype=np.float64)
-    shape = (math.prod(grid), points.shape[1])
-    if start.shape != shape or not np.isfinite(start).all():
-        raise ValueError(
-            f"`initial` must be finite and of shape {shape}: one row for each tile of grid={grid}. "
-            f"Received: initial of shape {start.shape}"
-        )
-    return start

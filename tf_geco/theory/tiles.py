@@ -43,6 +43,7 @@ def tile_centers(grid: Sequence[int]) -> Array:
         ValueError: if the grid is empty or a side is not a positive integer.
 
     Example:
+        >>> from tf_geco.theory import tile_centers
         >>> tile_centers((2, 1)).tolist()
         [[-0.25, 0.0], [0.25, 0.0]]
 
@@ -72,6 +73,7 @@ def tile_distances(grid: Sequence[int]) -> Array:
         ValueError: if the grid is empty or a side is not a positive integer.
 
     Example:
+        >>> from tf_geco.theory import tile_distances
         >>> round(float(tile_distances((1,))[0, 0]), 6)  # E|z - z'|^2 of two uniforms
         0.166667
 

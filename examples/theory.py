@@ -32,8 +32,8 @@ from tf_geco import theory, theory_figures
 #
 # Give each data point a patch of the latent space and let its posterior be the prior on that
 # patch. Patches that tile the space reconstruct perfectly and cost ln n nats when equally probable.
-# Where patches overlap the best reconstruction is an average, weighted by the inverse of their prior
-# mass. Where there is no patch the ELBO says nothing: a hole.
+# Where patches overlap the best reconstruction is an average, weighted by the inverse of their
+# prior mass. Where there is no patch the ELBO says nothing: a hole.
 
 # %%
 points = np.array([[0.0, 0.2], [1.0, 0.0], [0.8, 1.0], [0.1, 0.9]])

@@ -34,8 +34,10 @@ def lipschitz_fixed_points(
         data: `[n, D]`.
         beta: positive, scalar or `[K]`.
         radius: of the constraint; infinite is global. See `lipschitz_multipliers`.
-        strength: of the constraint; 0 is `fixed_points`. With B tiles and n points the data pull
-            on a tile is about `n / (2 beta B)`: a strength of that order is felt.
+        strength: of the constraint; 0 is `fixed_points`. A tile is pulled by its data with
+            about `n / (2 beta B)` and by other tiles with `strength` times the row sum of C; the
+            figure changes where the second is between a hundredth of the first and all of it.
+            Stronger constraints collapse everything.
         slope: L, the largest slope allowed. Only `strength / slope^2` matters at a fixed strength.
         seed: of the start, one or several.
         record_every: steps between two points of the trajectory.

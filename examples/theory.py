@@ -127,7 +127,7 @@ def mixture_of_circles(num_points: int, seed: int) -> np.ndarray:
 
 lines, circles = mixture_of_lines(200, seed=0), mixture_of_circles(200, seed=0)
 grid, free_betas = (20, 20), [0.001, 0.005, 0.02]
-strengths = {0.2: [0.003, 0.01, 0.1], 1.0: [0.001, 0.003, 0.01]}
+strengths = {0.2: [0.003, 0.03, 0.1], 1.0: [0.003, 0.01, 0.02]}
 
 trajectories, titles = [[], [], []], [[], [], []]
 for data in (lines, circles):

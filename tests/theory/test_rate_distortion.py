@@ -38,7 +38,7 @@ def test_curve_is_decreasing_and_convex(limit):
     assert (np.diff(limit.kl) <= 1e-6).all()
     assert (np.diff(limit.reconstruction_error) >= -1e-6).all()
     moved = np.flatnonzero(-np.diff(limit.kl) > 1e-3)  # rounding rules shorter segments
-    slopes = (np.diff(limit.squared_error) / np.diff(limit.kl))[moved]
+    slopes = np.diff(limit.squared_error)[moved] / np.diff(limit.kl)[moved]
     assert len(slopes) > 4
     assert (slopes < 0).all()
     assert (np.diff(slopes) < 0).all()  # steeper as KL falls
@@ -104,7 +104,7 @@ def test_lies_below_every_fixed_point_of_a_high_capacity_vae(clusters, clusters_
         assert (vae.kl + vae.reconstruction_error / (2 * beta) >= kl + u / (2 * beta) - 1e-4).all()
 
 
-def train_vae(data, beta, seed, steps=400, latents=8):
+def train_vae(data, beta, seed, steps=150, latents=8):
     """KL and RE of a small VAE with a free prior scale, trained and measured on `data`."""
     keras.utils.set_random_seed(seed)
     encoder = keras.Sequential(
@@ -143,7 +143,7 @@ def train_vae(data, beta, seed, steps=400, latents=8):
     return (float(part) for part in terms(16))
 
 
-@pytest.mark.parametrize("beta", [2.0, 8.0, 20.0])
+@pytest.mark.parametrize("beta", [3.0, 15.0])
 def test_lies_below_every_trained_vae(digits, digits_limit, beta):
     kl, error = train_vae(digits, beta, seed=0)
     order = np.argsort(digits_limit.kl)

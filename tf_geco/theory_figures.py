@@ -255,7 +255,9 @@ def _draw_supports(
         alone = support & (count[..., 0] == 1)
         y, x = np.argwhere(alone if alone.any() else support).mean(0) + 0.5
         axes.text(x, y, rf"$\Omega_{{{i + 1}}}$", ha="center", va="center", fontsize="large")
-    axes.set(title="latent space (black: hole)", xticks=[], yticks=[], aspect="equal")
+    axes.set(
+        title="latent space (black: holes, unconstrained)", xticks=[], yticks=[], aspect="equal"
+    )
 
 
 def _draw_reconstructions(
@@ -278,7 +280,7 @@ def _draw_reconstructions(
         axes.plot(*point, "s", color=tuple(colors[i]), markersize=9)
         _label(axes, point, f"$x_{{{i + 1}}}$", "black")
     axes.set(
-        title=r"data space (red: blurred averages $\hat x$; from a hole: anything)",
+        title=r"data space (red: blurred averages $\hat x$)",
         xticks=[],
         yticks=[],
     )

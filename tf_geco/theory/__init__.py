@@ -1,0 +1,63 @@
+"""The theory of "Taming VAEs", computable for a small data set.
+
+What an infinitely flexible VAE would do at every beta: its reconstruction fixed points, the betas
+at which clusters merge, what a Lipschitz decoder changes, and the limit that no trained model can
+beat. Everywhere `beta` is the variance of the decoder, `KL + |x - g(z)|^2 / (2 beta)`, with squared
+errors summed over the values of a data point.
+
+Reference:
+    Rezende and Viola, Taming VAEs, 2018, arXiv:1810.00597, Sections 3.1-3.3, Appendices A-C.
+"""
+
+from tf_geco.theory.clusters import cluster_centers, merge
+from tf_geco.theory.equipartition import Equipartition, equipartition, restriction_error
+from tf_geco.theory.fixed_points import FixedPoints, fixed_points
+from tf_geco.theory.lipschitz import (
+    lipschitz_lagrangian,
+    lipschitz_multipliers,
+    lipschitz_projection,
+    lipschitz_weights,
+)
+from tf_geco.theory.lipschitz_fixed_points import largest_slope, lipschitz_fixed_points
+from tf_geco.theory.partitions import (
+    TiledELBO,
+    blurred_decoder,
+    equiprobable_supports,
+    tiled_elbo,
+    tiled_posterior,
+)
+from tf_geco.theory.phase_transitions import (
+    PhaseTransitions,
+    first_critical_temperature,
+    phase_transitions,
+)
+from tf_geco.theory.rate_distortion import RateDistortion, rate_distortion
+from tf_geco.theory.tiles import tile_centers, tile_distances
+
+__all__ = [
+    "Equipartition",
+    "FixedPoints",
+    "PhaseTransitions",
+    "RateDistortion",
+    "TiledELBO",
+    "blurred_decoder",
+    "cluster_centers",
+    "equipartition",
+    "equiprobable_supports",
+    "first_critical_temperature",
+    "fixed_points",
+    "largest_slope",
+    "lipschitz_fixed_points",
+    "lipschitz_lagrangian",
+    "lipschitz_multipliers",
+    "lipschitz_projection",
+    "lipschitz_weights",
+    "merge",
+    "phase_transitions",
+    "rate_distortion",
+    "restriction_error",
+    "tile_centers",
+    "tile_distances",
+    "tiled_elbo",
+    "tiled_posterior",
+]

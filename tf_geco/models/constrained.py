@@ -105,10 +105,10 @@ class ConstrainedModel(keras.Model):
         violations = self.objective(target, y=y, outputs=outputs)
         cost = self.objective.own_cost(target, y, outputs)
         cost = tf.cast(self.cost(x, y, outputs) if cost is None else cost, tf.float32)
-        loss = self.objective.loss(cost, violations, sample_weight)
+        sums = weighted_sums(cost, violations, sample_weight)
+        loss = self.objective.loss_by_sums(sums)
         if self.losses:
             loss += tf.add_n([tf.cast(extra, tf.float32) for extra in self.losses])
-        sums = weighted_sums(cost, violations, sample_weight)
         return {"outputs": outputs, "sums": sums, "loss": loss}
 
     def _gradients(self, x: Any, y: Any, sample_weight: Any) -> tuple[dict[str, Any], list]:

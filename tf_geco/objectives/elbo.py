@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from tf_geco.constraints import ReconstructionError
-from tf_geco.objectives.objective import Objective, weighted_mean
+from tf_geco.objectives.objective import Objective
 from tf_geco.schedules import Constant, Schedule, as_schedule
 
 
@@ -66,12 +66,9 @@ class ELBO(Objective):
         self.sigma: Any = sigma if sigma == "optimal" else as_schedule(sigma, "sigma")
         self.beta = as_schedule(beta, "beta")
 
-    def loss(
-        self, cost: tf.Tensor, violations: tf.Tensor, sample_weight: tf.Tensor | None = None
-    ) -> tf.Tensor:
+    def loss_of_means(self, violation: tf.Tensor, cost: tf.Tensor) -> tf.Tensor:
         """Returns the negative ELBO of a batch, a scalar in nats."""
-        cost = weighted_mean(cost, sample_weight)
-        error = weighted_mean(violations[:, 0], sample_weight) + self.constraints[0].scale
+        error = violation[0] + self.constraints[0].scale
         return self.negative_log_likelihood(error) + self.beta(self.step) * cost
 
     def negative_log_likelihood(self, error: tf.Tensor) -> tf.Tensor:

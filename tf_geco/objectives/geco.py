@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tf_geco.constraints import Constraint
 from tf_geco.multipliers import ProportionalIntegral, Rule, log_ratio, moving_average, signed_log
-from tf_geco.objectives.objective import Objective, weighted_mean
+from tf_geco.objectives.objective import Objective
 from tf_geco.schedules import positive_number
 
 
@@ -117,14 +117,10 @@ class GECO(Objective):
         with tf.init_scope():
             return min(1.0, math.prod(latents[1:]) / (2 * float(constraint.nats)))
 
-    def loss(
-        self, cost: tf.Tensor, violations: tf.Tensor, sample_weight: tf.Tensor | None = None
-    ) -> tf.Tensor:
+    def loss_of_means(self, violation: tf.Tensor, cost: tf.Tensor) -> tf.Tensor:
         """Returns the Lagrangian, a scalar: the value of C_ma, the gradient of the batch."""
-        violation = weighted_mean(violations, sample_weight)
         average = moving_average(self.moving_average, violation, self.decay, tf.equal(self.step, 0))
         violation += tf.stop_gradient(average - violation)
-        cost = weighted_mean(cost, sample_weight)
         return cost + tf.reduce_sum(self.weights_of_violations() * violation)
 
     def weights_of_violations(self) -> tf.Tensor:

@@ -90,6 +90,15 @@ class Objective(keras.layers.Layer):
             violations: `[B, L]`.
             sample_weight: Weights of the examples, `[B]`.
         """
+        return self.loss_by_sums(weighted_sums(cost, violations, sample_weight))
+
+    def loss_by_sums(self, sums: tf.Tensor) -> tf.Tensor:
+        """Returns the loss of a batch, from its `weighted_sums`."""
+        means = sums[:-1] / sums[-1]
+        return self.loss_of_means(means[:-1], means[-1])
+
+    def loss_of_means(self, violation: tf.Tensor, cost: tf.Tensor) -> tf.Tensor:
+        """Returns the loss of a batch, from its mean violations `[L]` and its mean cost."""
         raise NotImplementedError
 
     def update(
@@ -154,20 +163,6 @@ class Objective(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of `__init__`."""
         return {**super().get_config(), "decay": self.decay}
-
-
-def weighted_mean(values: tf.Tensor, sample_weight: tf.Tensor | None) -> tf.Tensor:
-    """Returns the mean over the first axis, `sum(w v) / sum(w)`.
-
-    Args:
-        values: `[B]` or `[B, L]`.
-        sample_weight: `[B]`, or `None` for equal weights.
-    """
-    values = tf.cast(values, tf.float32)
-    if sample_weight is None:
-        return tf.reduce_mean(values, axis=0)
-    weight = tf.cast(tf.reshape(sample_weight, [-1]), tf.float32)
-    return tf.tensordot(weight, values, axes=1) / tf.reduce_sum(weight)
 
 
 def weighted_sums(

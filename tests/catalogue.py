@@ -91,15 +91,18 @@ def annealed_elbo_vae():
     return dense_vae(tf_geco.ELBO(0.1, tf_geco.schedules.LinearAnneal(2.0, 0.7, 10)))
 
 
-MODELS = {
+NETWORKS = {
     "dense": Case(dense_vae, (6,)),
     "conv": Case(conv_vae, (7, 6, 1)),
     "users_networks": Case(users_networks_vae, (5, 2)),
     "flow": Case(flow_vae, (6,)),
+}
+OBJECTIVES = {
     "algorithm_1": Case(algorithm_1_vae, (6,)),
     "annealed_elbo": Case(annealed_elbo_vae, (6,)),
     "optimal_sigma": Case(lambda: dense_vae(tf_geco.ELBO("optimal")), (6,)),
 }
+MODELS = NETWORKS | OBJECTIVES
 
 
 def silence(setattr=setattr):

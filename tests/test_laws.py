@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.catalogue import MODELS, Recorder, batches, train
+from tests.catalogue import MODELS, NETWORKS, Recorder, batches, train
 
 every_model = pytest.mark.parametrize("case", MODELS.values(), ids=MODELS)
+# Laws of networks alone; the models that differ only by their objective share the dense one's.
+every_network = pytest.mark.parametrize("case", NETWORKS.values(), ids=NETWORKS)
 
 
 def state(model):
@@ -26,7 +28,7 @@ def test_config_round_trip(case):
     assert copy.get_config() == model.get_config()
 
 
-@every_model
+@every_network
 def test_outputs_have_the_promised_shapes(case):
     data = case.data()
     outputs = case.build()(data)
@@ -88,7 +90,7 @@ def test_seeds_determine_training(case):
         np.testing.assert_array_equal(a, b)
 
 
-@every_model
+@every_network
 def test_samples_follow_their_seed(case):
     model = case.build()
     model(case.data())
@@ -129,7 +131,7 @@ def test_bad_batch_changes_nothing_and_is_counted(case):
     assert np.isfinite(history.history["loss"]).all()
 
 
-@every_model
+@every_network
 @pytest.mark.parametrize("policy", ["mixed_bfloat16", "mixed_float16"])
 def test_mixed_precision_trains_with_float32_state(case, policy):
     keras.config.set_dtype_policy(policy)
@@ -142,7 +144,7 @@ def test_mixed_precision_trains_with_float32_state(case, policy):
     assert outputs["kl"].dtype == outputs["reconstruction"].dtype == tf.float32
 
 
-@every_model
+@every_network
 def test_no_retracing_after_the_first_step(case):
     model = case.compiled()
     traces = []
@@ -159,7 +161,7 @@ def test_no_retracing_after_the_first_step(case):
     assert len(traces) == first
 
 
-@every_model
+@every_network
 def test_backup_and_restore_resumes_after_an_interruption(case, tmp_path):
     class Interrupt(keras.callbacks.Callback):
         def on_epoch_begin(self, epoch, logs=None):

@@ -32,8 +32,10 @@ def compiled(case, strategy, **options):
         return case.compiled(**options)
 
 
-@pytest.mark.parametrize("jit_compile", [False, True], ids=["graph", "xla"])
-@pytest.mark.parametrize("name", COMPARABLE)
+@pytest.mark.parametrize(
+    ("name", "jit_compile"),
+    [*((name, False) for name in COMPARABLE), ("dense", True), ("flow", True)],
+)
 def test_mirrored_is_single(name, jit_compile, no_noise):
     case = MODELS[name]
     keras.utils.set_random_seed(7)

@@ -16,6 +16,7 @@ from tf_geco import (
     plotting,
     posteriors,
     schedules,
+    theory,
 )
 from tf_geco.callbacks import GECOCallback
 from tf_geco.models import VAE
@@ -38,4 +39,5 @@ __all__ = [
     "plotting",
     "posteriors",
     "schedules",
+    "theory",
 ]

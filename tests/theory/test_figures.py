@@ -1,13 +1,18 @@
 import sys
 from types import SimpleNamespace
 
+import matplotlib
 import numpy as np
 import pytest
+import tensorflow as tf
 from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
+from scipy.stats import norm
 
-from tf_geco import theory
-from tf_geco.plotting import theory as theory_figures
+from tf_geco import plotting, theory
+from tf_geco.distributions import quantized_normal_log_prob
+
+matplotlib.use("agg")
 
 PATH = np.random.default_rng(0).uniform(size=(5, 6, 2))
 DATA = np.random.default_rng(1).uniform(size=(7, 2))
@@ -26,7 +31,7 @@ def test_every_name_of_the_theory_is_listed_sorted_and_there():
 
 def test_fixed_points_are_red_data_blue_and_trajectories_grey():
     axes = Figure().subplots()
-    theory_figures.draw_fixed_points(axes, DATA, PATH)
+    plotting.draw_fixed_points(axes, DATA, PATH)
     data, red = axes.lines
     np.testing.assert_array_equal(data.get_xydata(), DATA)
     np.testing.assert_array_equal(red.get_xydata(), PATH[-1])
@@ -41,7 +46,7 @@ def test_figure_1_marks_blurred_averages_and_holes():
     supports[0, :, :2] = supports[1, :2, 1:3] = True
     mass = np.full(16, 1 / 16)
     decoder = theory.blurred_decoder(DATA[:2], supports.reshape(2, 16), mass).reshape(4, 4, 2)
-    figure = theory_figures.blur_and_holes(DATA[:2], supports, decoder)
+    figure = plotting.blur_and_holes(DATA[:2], supports, decoder)
     latent, space = figure.axes
     image = latent.images[0].get_array()
     assert (image[~supports.any(0)] == 0).all()  # holes are black
@@ -51,7 +56,7 @@ def test_figure_1_marks_blurred_averages_and_holes():
 
 
 def test_figure_2_shows_panels_and_critical_temperatures():
-    figure = theory_figures.phase_transitions(DATA, [PATH] * 3, ["a", "b", "c"], transitions=FOUND)
+    figure = plotting.phase_transitions(DATA, [PATH] * 3, ["a", "b", "c"], transitions=FOUND)
     *panels, error, bend = figure.axes
     assert [axes.get_title() for axes in panels] == ["a", "b", "c"]
     for axes in (error, bend):
@@ -63,41 +68,74 @@ def test_figure_2_shows_panels_and_critical_temperatures():
 
 def test_figure_7_has_a_panel_for_each_row_and_column():
     titles = [["a", "b"], ["c", "d"], ["e", "f"]]
-    figure = theory_figures.lipschitz([DATA, DATA], [[PATH] * 2] * 3, titles, ["x", "y", "z"])
+    figure = plotting.lipschitz_fixed_points(
+        [DATA, DATA], [[PATH] * 2] * 3, titles, ["x", "y", "z"]
+    )
     assert [axes.get_title() for axes in figure.axes] == list("abcdef")
     assert [axes.get_ylabel() for axes in figure.axes[::2]] == ["x", "y", "z"]
     figure.canvas.draw()
 
 
-@pytest.mark.parametrize("kl_axis", ["x", "y"])
-def test_limit_is_drawn_along_the_axes_of_the_plane(kl_axis):
-    curve = SimpleNamespace(
-        kl=np.array([2.0, 1.0, 0.0]), reconstruction_error=np.array([0, 0.1, 1])
-    )
+CURVE = SimpleNamespace(kl=np.array([2.0, 1.0, 0.0]), reconstruction_error=np.array([0, 0.1, 1]))
+
+
+def test_limit_is_drawn_in_kl_and_reconstruction_error():
     axes = Figure().subplots()
-    theory_figures.draw_limit(axes, curve, kl_axis=kl_axis)
-    x, y = axes.lines[0].get_xydata().T
-    kl, error = (x, y) if kl_axis == "x" else (y, x)
+    plotting.draw_limit(axes, CURVE)
+    np.testing.assert_array_equal(axes.lines[0].get_xydata(), [[0, 1], [1, 0.1], [2, 0]])
+    assert len(axes.collections) == 1  # what is out of reach is shaded
+
+
+@pytest.mark.parametrize("bin_width", [1 / 255, 0.2])
+def test_information_plane_draws_the_limit_in_nats_per_pixel(bin_width):
+    figure = plotting.information_plane({"model": [(1.0, 5.0)]}, limit=CURVE, bin_width=bin_width)
+    kl, nll = figure.axes[0].lines[1].get_xydata().T
     np.testing.assert_array_equal(kl, [0, 1, 2])
-    np.testing.assert_array_equal(error, [1, 0.1, 0])
+    sigma = np.sqrt([1, 0.1])
+    probability = norm.cdf(1 + bin_width / 2 / sigma) - norm.cdf(1 - bin_width / 2 / sigma)
+    np.testing.assert_allclose(nll, [*-np.log(probability), 0], rtol=1e-6)
+    gaussian = np.log(2 * np.pi * np.e * sigma**2) / 2 - np.log(bin_width)
+    np.testing.assert_allclose(nll[:2], gaussian, rtol=0.01)
+    labels = [text.get_text() for text in figure.axes[0].get_legend().texts]
+    assert labels == ["model", "limit"]
+    plotting.information_plane({"model": [(1.0, 5.0)]}, axes=figure.axes[0])
+    figure.canvas.draw()
+
+
+@pytest.mark.parametrize("ratio", [0.1, 1.0, 3.0, 30.0])
+def test_no_distribution_of_errors_has_a_lower_nll_than_the_limit(ratio):
+    """The quantized NLL at sigma_opt is convex in the squared error: equal errors cost least."""
+    rng, width = np.random.default_rng(0), 1 / 255
+    for shape in (0.2, 1.0, 5.0):
+        residual = rng.gamma(shape, size=1000)
+        residual *= ratio * width / np.sqrt((residual**2).mean())
+        sigma = np.sqrt((residual**2).mean())
+        curve = SimpleNamespace(kl=np.ones(1), reconstruction_error=np.array([sigma**2]))
+        axes = Figure().subplots()
+        plotting.draw_limit(axes, curve, bin_width=width)
+        log_prob = quantized_normal_log_prob(tf.constant(residual), 0.0, sigma, width)
+        assert -np.mean(log_prob) >= axes.lines[0].get_ydata()[0] - 1e-9
 
 
 BAD = {
-    "figure 1": (lambda: theory_figures.blur_and_holes(DATA, DATA, DATA), "must be"),
+    "figure 1": (lambda: plotting.blur_and_holes(DATA, DATA, DATA), "must be"),
     "figure 2": (
-        lambda: theory_figures.phase_transitions(DATA, [PATH], [], transitions=FOUND),
+        lambda: plotting.phase_transitions(DATA, [PATH], [], transitions=FOUND),
         "one title",
     ),
-    "figure 7": (lambda: theory_figures.lipschitz([DATA], [[PATH] * 2], [["a"]]), "Every row"),
+    "figure 7": (
+        lambda: plotting.lipschitz_fixed_points([DATA], [[PATH] * 2], [["a"]]),
+        "Every row",
+    ),
     "labels": (
-        lambda: theory_figures.lipschitz([DATA], [[PATH]], [["a"]], ["x", "y"]),
+        lambda: plotting.lipschitz_fixed_points([DATA], [[PATH]], [["a"]], ["x", "y"]),
         "one label",
     ),
     "3-D data": (
-        lambda: theory_figures.draw_fixed_points(Figure().subplots(), np.ones((4, 3)), PATH),
+        lambda: plotting.draw_fixed_points(Figure().subplots(), np.ones((4, 3)), PATH),
         r"\[n, 2\]",
     ),
-    "axis": (lambda: theory_figures.draw_limit(None, FOUND, kl_axis="z"), "kl_axis='z'"),
+    "bin width": (lambda: plotting.draw_limit(None, FOUND, bin_width=0.0), "bin_width=0.0"),
 }
 
 
@@ -108,6 +146,6 @@ def test_bad_input_is_named(call, match):
 
 
 def test_a_missing_matplotlib_names_the_extra(monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(ImportError, match=r"pip install 'tf_geco\[plot\]'"):
-        theory_figures.lipschitz([DATA], [[PATH]], [["a"]])
+        plotting.lipschitz_fixed_points([DATA], [[PATH]], [["a"]])

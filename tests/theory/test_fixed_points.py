@@ -1,11 +1,13 @@
 import numpy as np
 import pytest
+import tensorflow as tf
 from scipy.optimize import linprog
+from scipy.special import logsumexp
 
 from tests.theory import reference
 from tf_geco.theory import fixed_points, tile_centers
 from tf_geco.theory.fixed_points import observables
-from tf_geco.theory.iteration import advance
+from tf_geco.theory.iteration import advance, optimal_decoder
 from tf_geco.theory.problems import initial_psi
 
 EXACT = {"dtype": "float64", "smoothing": 0.5, "tolerance": 1e-9, "max_steps": 20_000}
@@ -25,6 +27,26 @@ def test_iterates_as_the_naive_transcription_does(two_clusters, beta):
         found.reconstruction_error, reference.reconstruction_error(two_clusters, psi, m)
     )
     np.testing.assert_allclose(found.kl, reference.kl(m), atol=1e-12)
+
+
+def test_a_step_takes_one_result_whichever_way_exponentials_are_shifted(two_clusters):
+    """Float32 against float64 sums of logarithms, from where nothing underflows to where all do."""
+    psi, least = tile_centers((4, 4)), []
+    log_mass = np.log(np.random.default_rng(0).dirichlet(np.ones(16)))
+    single = [tf.constant(part, tf.float32) for part in (two_clusters, psi.T[None], log_mass[None])]
+    step = tf.function(optimal_decoder, jit_compile=True)
+    for beta in np.geomspace(1e-5, 10, 25):
+        energy = -((two_clusters[:, None] - psi) ** 2).sum(-1) / (2 * beta)
+        log_normalizer = logsumexp(energy + log_mass, axis=1, keepdims=True)
+        log_m = energy - log_normalizer
+        log_count = logsumexp(log_m, axis=0)
+        best = np.exp(log_m - log_count).T @ two_clusters
+        least.append(min(log_normalizer.min(), log_count.min()))
+        found, count = step(single[0], tf.constant([beta], tf.float32), *single[1:])
+        error = 1e-5 + 1e-7 * np.abs(energy).max()  # float32 rounds the energies themselves
+        np.testing.assert_allclose(found[0].numpy().T, best, atol=error)
+        np.testing.assert_allclose(count[0], log_count, atol=10 * error)
+    assert min(least) < np.log(1e-14) < max(least)  # both ways were taken
 
 
 @pytest.mark.parametrize("num_values", [8, 9])

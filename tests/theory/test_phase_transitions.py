@@ -66,7 +66,7 @@ def test_u_grows_and_kl_falls_with_beta(two_clusters):
 
 def test_unfinished_runs_are_reported(two_clusters):
     found = phase_transitions(
-        two_clusters, np.geomspace(1e-3, 1, 5), grid=(4, 4), seeds=(0,), max_steps=2, verbose=0
+        two_clusters, np.geomspace(1e-3, 1, 20), grid=(4, 4), seeds=(0,), max_steps=2, verbose=0
     )
     assert not found.converged.any()
     assert np.isfinite(found.reconstruction_error).all()

@@ -1,8 +1,24 @@
 """Figures: arrays -> matplotlib figures, in the manner of the paper's."""
 
+from tf_geco.plotting.fixed_points import (
+    draw_fixed_points,
+    lipschitz_fixed_points,
+    phase_transitions,
+)
 from tf_geco.plotting.images import samples_grid
-from tf_geco.plotting.information_plane import information_plane
+from tf_geco.plotting.information_plane import draw_limit, information_plane
 from tf_geco.plotting.latents import latent_scatter
+from tf_geco.plotting.partitions import blur_and_holes
 from tf_geco.plotting.trajectory import trajectory
 
-__all__ = ["information_plane", "latent_scatter", "samples_grid", "trajectory"]
+__all__ = [
+    "blur_and_holes",
+    "draw_fixed_points",
+    "draw_limit",
+    "information_plane",
+    "latent_scatter",
+    "lipschitz_fixed_points",
+    "phase_transitions",
+    "samples_grid",
+    "trajectory",
+]

@@ -9,6 +9,11 @@ def pyplot() -> Any:
     return _module("matplotlib.pyplot")
 
 
+def collections() -> Any:
+    """Returns `matplotlib.collections`, or an error that says how to install it."""
+    return _module("matplotlib.collections")
+
+
 def ticker() -> Any:
     """Returns `matplotlib.ticker`, or an error that says how to install it."""
     return _module("matplotlib.ticker")

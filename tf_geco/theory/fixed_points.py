@@ -7,8 +7,9 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from tf_geco.theory.blocks import solve_blocks
 from tf_geco.theory.checks import Array
-from tf_geco.theory.iteration import State, advance, advance_projected, measure, solve_blocks
+from tf_geco.theory.iteration import State, advance, advance_projected, measure
 from tf_geco.theory.problems import Options, Problems
 
 

@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from tf_geco.theory.blocks import block_size
 from tf_geco.theory.checks import Array, check_betas, check_data
-from tf_geco.theory.iteration import Limits, State, block_size
+from tf_geco.theory.iteration import Limits, State
 from tf_geco.theory.tiles import check_grid, tile_centers
 
 

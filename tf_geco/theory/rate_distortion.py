@@ -6,8 +6,9 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from tf_geco.theory.blocks import block_size, solve_blocks
 from tf_geco.theory.checks import Array, check_betas, check_data
-from tf_geco.theory.iteration import Limits, State, advance, block_size, measure, solve_blocks
+from tf_geco.theory.iteration import Limits, State, advance, measure
 
 
 class RateDistortion(NamedTuple):

@@ -158,3 +158,35 @@ def test_models_without_an_objective_are_refused():
     model.compile("adam", "mse")
     with pytest.raises(ValueError, match="of type Sequential"):
         model.fit(np.ones((4, 2)), np.ones(4), verbose=0, callbacks=[tf_geco.GECOCallback()])
+
+
+def two_wishes(kappa, nats):
+    """Trains a small dense VAE on digits, for RE at kappa and a KL of at most so many nats."""
+    keras.utils.set_random_seed(0)
+    model = tf_geco.VAE(
+        *tf_geco.models.dense_networks((28, 28, 1), latent_dim=16, hidden=(128,)),
+        posterior=tf_geco.posteriors.DiagonalNormal(16),
+        objective=tf_geco.GECO(
+            [
+                tf_geco.constraints.ReconstructionError(kappa),
+                tf_geco.constraints.KLDivergence(nats),
+            ]
+        ),
+    )
+    model.compile(keras.optimizers.Adam(1e-3), jit_compile=False)
+    callback = tf_geco.GECOCallback()
+    digits = tf_geco.datasets.load("mnist5k", batch_size=128, split="train")
+    model.fit(digits, epochs=30, verbose=0, callbacks=[callback])
+    return callback
+
+
+def test_of_two_wishes_that_pull_apart_it_says_which_cannot_be_met():
+    """Digits need more than 15 nats for RE 0.08; 15 nats alone are easily met, by sending none."""
+    with pytest.warns(UserWarning, match="looks out of reach") as caught:
+        callback = two_wishes(0.08, nats=15.0)
+    (message,) = [str(w.message) for w in caught if "out of reach" in str(w.message)]
+    assert message.startswith("Constraint 'reconstruction_error' looks out of reach together with")
+    assert "'kl_divergence' (you asked for 15" in message
+    rmse, nats = callback.trajectory.arrays()["measured"][-1]
+    assert rmse > 1.5 * 0.08
+    assert nats < 1.2 * 15

@@ -127,6 +127,38 @@ def test_an_error_that_answers_is_not_called_out_of_reach():
         observe(tf_geco.GECOCallback(every=1), lambda step: 30 * np.exp(-0.06 * step) - 1)
 
 
+@pytest.mark.parametrize(
+    ("rises", "excess", "said"),
+    [
+        # Both rise and neither answers: the one furthest off, wherever it stands in the list.
+        ((0.1, 0.1), (2.0, 0.1), "'first' looks out of reach together with 'second'"),
+        ((0.1, 0.1), (0.1, 2.0), "'second' looks out of reach together with 'first'"),
+        # The other holds, or is not pushed: it has no part in it.
+        ((0.1, 0.1), (2.0, -0.1), "'first' looks out of reach: you asked"),
+        ((0.1, 0.0), (2.0, 0.5), "'first' looks out of reach: you asked"),
+    ],
+)
+def test_of_two_constraints_it_names_the_one_furthest_off(rises, excess, said):
+    error = tf_geco.constraints.ReconstructionError
+    objective = tf_geco.GECO([error(0.1, name="first"), error(0.1, name="second")])
+    objective.build((None, 4), None, {"reconstruction": (None, 4)})
+    callback = tf_geco.GECOCallback(every=1)
+    model = keras.Sequential()
+    model.objective = objective
+    callback.set_model(model)
+    callback.on_train_begin()
+    scale = float(objective.constraints[0].scale)
+    for step in range(40):
+        objective.step.assign(step)
+        objective.log_multiplier.assign([rise * step for rise in rises])
+        objective.averages.assign([value * scale for value in excess] + [5.0])
+        callback.trajectory.record()
+    with pytest.warns(UserWarning, match="looks out of reach") as caught:
+        callback.on_epoch_end(0, {})
+    assert len(caught) == 1
+    assert said in str(caught[0].message)
+
+
 def test_tensorboard_gets_scalars_and_images(tmp_path):
     case = MODELS["conv"]
     fit(tf_geco.GECOCallback(log_dir=str(tmp_path), images=case.data(2)), case, epochs=1)

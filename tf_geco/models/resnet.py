@@ -79,9 +79,7 @@ def resnet(
     return model
 
 
-def _block(
-    x: keras.KerasTensor, width: int, strides: int, name: str
-) -> keras.KerasTensor:
+def _block(x: keras.KerasTensor, width: int, strides: int, name: str) -> keras.KerasTensor:
     """Adds two convolutions to their input, which a third fits to them where the shape changes."""
     residual = layers.Activation("relu")(_convolution(x, width, 3, strides))
     residual = _convolution(residual, width, 3)

@@ -39,7 +39,7 @@ def out_of_reach(objective: GECO, trajectory: Trajectory, band: float) -> list[s
         furthest = int(np.argmax(np.where(rivals, ratio[-1], -np.inf)))
         return [_conflict(objective, record["measured"], np.flatnonzero(rivals), furthest)]
     return [
-        _advice(objective, record["measured"], index, np.exp(rise[index]))
+        _advice(objective, record["measured"], int(index), np.exp(rise[index]))
         for index in np.flatnonzero(stuck)
     ]
 
@@ -70,7 +70,6 @@ def _conflict(objective: GECO, measured: np.ndarray, rivals: np.ndarray, furthes
     name = objective.constraints[furthest].name
     return (
         f"Constraint '{name}' looks out of reach together with {others}: {wishes[furthest]}. Their "
-        f"multipliers rise together and they do not give way. Ask for a looser tolerance of "
-        f"'{name}' or of the other, or give the model a larger network, more latents, or more "
-        f"training steps."
+        f"multipliers rise together and they do not give way. Ask for a looser tolerance of one of "
+        f"them, or give the model a larger network, more latents, or more training steps."
     )

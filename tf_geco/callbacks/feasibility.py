@@ -10,9 +10,13 @@ def out_of_reach(objective: GECO, trajectory: Trajectory, band: float) -> list[s
     """Returns a sentence for each constraint that looks infeasible.
 
     An error that can still be reduced falls by about one unit of its logarithm for a unit of log
-    lambda. A constraint looks infeasible if it is violated, and over the last half of training its
+    lambda. A constraint is stuck if it is violated, and over the last half of training its
     multiplier has at least doubled while the error answered with less than a tenth of that; or if
     its multiplier has reached the upper bound.
+
+    A stuck constraint looks infeasible, unless the multiplier of another has doubled as well. Those
+    may pull against each other, each stuck because of the rest, and which of them stops answering
+    first is chance: what looks infeasible then is the one that is furthest from its tolerance.
 
     Args:
         objective: The objective that was trained.
@@ -21,29 +25,51 @@ def out_of_reach(objective: GECO, trajectory: Trajectory, band: float) -> list[s
     """
     record = trajectory.arrays()
     half = len(trajectory) // 2
-    excess = objective.excess().numpy()
-    upper = np.broadcast_to(objective.bounds, (len(objective.constraints), 2))[:, 1]
-    sentences = []
-    for index, constraint in enumerate(objective.constraints):
-        multiplier = record["multiplier"][half:, index]
-        rise = float(np.log(multiplier[-1] / multiplier[0]))
-        ratios = 1.0 + record["violation"][half:, index] / float(constraint.scale)
-        fall = float(np.log(max(ratios[0], 1e-6) / max(ratios[-1], 1e-6)))
-        stuck = rise > np.log(2.0) and fall < 0.1 * rise
-        bounded = multiplier[-1] > 0.99 * upper[index]
-        if excess[index] > band and (stuck or bounded):
-            measured = record["measured"][:, index]
-            sentences.append(
-                _advice(constraint.name, float(constraint.tolerance), measured, np.exp(rise))
-            )
-    return sentences
+    scale = np.array([float(constraint.scale) for constraint in objective.constraints])
+    upper = np.broadcast_to(objective.bounds, (len(scale), 2))[:, 1]
+    violated = objective.excess().numpy() > band
+    multiplier = record["multiplier"][half:]
+    rise = np.log(multiplier[-1] / multiplier[0])
+    ratio = np.maximum(1.0 + record["violation"][half:] / scale, 1e-6)
+    fall = np.log(ratio[0] / ratio[-1])
+    rising = rise > np.log(2.0)
+    stuck = violated & ((rising & (fall < 0.1 * rise)) | (multiplier[-1] > 0.99 * upper))
+    rivals = (violated & rising) | stuck
+    if stuck.any() and rivals.sum() > 1:
+        furthest = int(np.argmax(np.where(rivals, ratio[-1], -np.inf)))
+        return [_conflict(objective, record["measured"], np.flatnonzero(rivals), furthest)]
+    return [
+        _advice(objective, record["measured"], int(index), np.exp(rise[index]))
+        for index in np.flatnonzero(stuck)
+    ]
 
 
-def _advice(name: str, tolerance: float, measured: np.ndarray, factor: float) -> str:
-    best = measured[np.argmin(np.abs(measured - tolerance))]
+def _advice(objective: GECO, measured: np.ndarray, index: int, factor: float) -> str:
+    constraint = objective.constraints[index]
+    tolerance = float(constraint.tolerance)
+    best = measured[np.argmin(np.abs(measured[:, index] - tolerance)), index]
     return (
-        f"Constraint '{name}' looks out of reach: you asked for {tolerance:g}, the nearest seen is "
-        f"{best:.4g}, and of late a multiplier {factor:.3g} times as large made no difference. "
-        f"Ask for a looser tolerance, or give the model a larger network, more latents, or more "
-        f"training steps."
+        f"Constraint '{constraint.name}' looks out of reach: you asked for {tolerance:g}, the "
+        f"nearest seen is {best:.4g}, and of late a multiplier {factor:.3g} times as large made no "
+        f"difference. Ask for a looser tolerance, or give the model a larger network, more "
+        f"latents, or more training steps."
+    )
+
+
+def _conflict(objective: GECO, measured: np.ndarray, rivals: np.ndarray, furthest: int) -> str:
+    wishes = {
+        index: f"you asked for {float(objective.constraints[index].tolerance):g}, and it is "
+        f"{measured[-1, index]:.4g}"
+        for index in rivals
+    }
+    others = ", ".join(
+        f"'{objective.constraints[index].name}' ({wishes[index]})"
+        for index in rivals
+        if index != furthest
+    )
+    name = objective.constraints[furthest].name
+    return (
+        f"Constraint '{name}' looks out of reach together with {others}: {wishes[furthest]}. Their "
+        f"multipliers rise together and they do not give way. Ask for a looser tolerance of one of "
+        f"them, or give the model a larger network, more latents, or more training steps."
     )

@@ -5,6 +5,7 @@ from tf_geco.models.classifier import classifier
 from tf_geco.models.constrained import ConstrainedModel
 from tf_geco.models.latent import LatentVariableModel
 from tf_geco.models.networks import conv_networks, dense_networks
+from tf_geco.models.resnet import resnet
 from tf_geco.models.vae import VAE
 
 __all__ = [
@@ -15,4 +16,5 @@ __all__ = [
     "classifier",
     "conv_networks",
     "dense_networks",
+    "resnet",
 ]

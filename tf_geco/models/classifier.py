@@ -67,6 +67,7 @@ def classifier(
         keras.optimizers.Adam(learning_rate),
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
+        jit_compile=False,  # XLA makes convolutions several times slower on a CPU
     )
     return model
 

@@ -3,7 +3,8 @@
     python benchmarks/holes.py [--steps 3000] [--latent-dim 16] [--sigma 0.1]
 
 Trains a VAE with RealNVP posteriors on 4,500 MNIST digits by its ELBO (beta 1), measures its
-reconstruction error, and trains the same network by GECO with that error as its wish. Prints the table and writes it to benchmarks/results/holes.json.
+reconstruction error, and trains the same network by GECO with that error as its wish.
+Prints the table and writes it to benchmarks/results/holes.json.
 """
 
 import argparse

@@ -25,7 +25,7 @@ def long(request):
 @pytest.fixture(autouse=True)
 def _fresh():
     """Every test starts with the same seed, the default precision, and no layers."""
-    keras.utils.clear_session()
+    keras.utils.clear_session(free_memory=False)
     keras.utils.set_random_seed(7)
     yield
     keras.config.set_dtype_policy("float32")

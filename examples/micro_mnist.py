@@ -51,8 +51,8 @@ batch = np.repeat(digits, 16, axis=0)  # each step sees 16 latents of each digit
 #
 # With its likelihood at the optimal sigma the ELBO knows no good enough: it sharpens seven
 # digits as long as it may. A wish of `kappa` = 0.05 is a reconstruction that looks perfect, 0.2
-# one that merges look-alikes, and 0.5 is met by the mean of all digits, so that nothing need be
-# spent at all.
+# one that tells only the most unlike digits apart, and 0.5 is met by the mean of all digits, so
+# that nothing need be spent at all.
 
 # %%
 STEPS = int(os.environ.get("STEPS", "3000"))
@@ -118,5 +118,6 @@ plt.show()
 
 # %%
 rows = {"data": digits} | {name: model.sample(7, seed=3).numpy() for name, model in models.items()}
-tf_geco.plotting.samples_grid(rows).savefig("micro_mnist_samples.png", dpi=150)
+figure = tf_geco.plotting.samples_grid(rows)
+figure.savefig("micro_mnist_samples.png", dpi=150, bbox_inches="tight")
 plt.show()

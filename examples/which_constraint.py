@@ -156,8 +156,8 @@ compare("mnist5k", (28, 28, 1), wishes | {"CLA + RE": both})
 # ## Coloured digits
 #
 # Three digits lie over one another as red, green and blue, so there is three times as much to say.
-# The network and its training stay the same, so the wishes must be looser. Nats compare only between
-# wishes that have settled, and CLA on 1,000 labels is the last to: early on it overspends.
+# The network and its training stay the same, so the wishes must be looser. Nats compare only where
+# wishes are met, and with 1,000 labels that takes CLA longest.
 
 # %%
 wishes = constraints(of_colors(classifier), error=0.2, correlation=0.7, accuracy=0.8)

@@ -21,13 +21,14 @@ def warn_outside_unit_range(images: Any) -> bool:
     """Warns if images `[B, H, W, C]` leave [0, 1], and returns whether it did."""
     if not hasattr(images, "shape") or len(images.shape) != 4:
         return False
-    low, high = float(np.nanmin(images)), float(np.nanmax(images))
-    if low >= 0 and high <= 1:
+    values = np.asarray(images)
+    values = values[np.isfinite(values)]
+    if not len(values) or (values.min() >= 0 and values.max() <= 1):
         return False
     warnings.warn(
         "The images are not in [0, 1], the range of the preset decoders, and a tolerance is in "
         "their unit. If they are bytes, divide them by 255. "
-        f"Received: values from {low:g} to {high:g}.",
+        f"Received: values from {values.min():g} to {values.max():g}.",
         stacklevel=3,
     )
     return True

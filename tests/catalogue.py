@@ -1,5 +1,6 @@
 """All models of the library, small: each law of `test_laws.py` holds for every one of them."""
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -103,6 +104,12 @@ OBJECTIVES = {
     "optimal_sigma": Case(lambda: dense_vae(tf_geco.ELBO("optimal")), (6,)),
 }
 MODELS = NETWORKS | OBJECTIVES
+
+
+@functools.cache
+def mirrored():
+    """One strategy for the process: a second would reuse the keys of its collectives."""
+    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
 
 def silence(setattr=setattr):

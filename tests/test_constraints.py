@@ -428,7 +428,8 @@ def test_a_scheduled_tolerance_follows_the_steps_of_its_objective(tmp_path):
 
 def test_each_constraint_has_its_own_bounds():
     constraints = [ReconstructionError(0.01), KLDivergence(1.0)]
-    objective = tf_geco.GECO(constraints, bounds=[(0.1, 2.0), (0.5, 50.0)])
+    rule = tf_geco.multipliers.Exponential(0.1)
+    objective = tf_geco.GECO(constraints, rule=rule, bounds=[(0.1, 2.0), (0.5, 50.0)])
     x, y, outputs = batch()
     for _ in range(600):
         violations = objective(x, y=y, outputs=outputs)

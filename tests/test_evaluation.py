@@ -11,7 +11,7 @@ from scipy.special import logsumexp
 from tensorflow_probability import distributions as tfd
 
 import tf_geco
-from tests.catalogue import MODELS
+from tests.catalogue import MODELS, mirrored
 from tf_geco import evaluation
 from tf_geco.evaluation.batches import Batches
 from tf_geco.evaluation.log_densities import log_sum_densities
@@ -272,7 +272,7 @@ def test_two_replicas_measure_what_one_device_does(name, no_noise):
     keras.utils.set_random_seed(3)
     one, x = case.build(), case.data(21)
     one(x)
-    with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
+    with mirrored().scope():
         two = case.build()
         two.build((None, *case.shape))
     two.set_weights(one.get_weights())

@@ -1,6 +1,5 @@
 """A strategy's replicas, together, do what a single device does with the same global batch."""
 
-import functools
 import json
 import socket
 import subprocess
@@ -13,17 +12,11 @@ import pytest
 import tensorflow as tf
 
 import tf_geco
-from tests.catalogue import MODELS, batches, train
+from tests.catalogue import MODELS, batches, mirrored, train
 
 every_model = pytest.mark.parametrize("case", MODELS.values(), ids=MODELS)
 # The batch norm of a replica sees its own half of the batch, so it is no single device's.
 COMPARABLE = [name for name in MODELS if name not in ("users_networks", "optimal_sigma")]
-
-
-@functools.cache
-def mirrored():
-    """One strategy for the process: a second would reuse the keys of its collectives."""
-    return tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
 
 
 def compiled(case, strategy, **options):

@@ -78,11 +78,9 @@ class LinearAnneal(Schedule):
     """
 
     def __init__(self, start: float, end: float, steps: int) -> None:
-        if int(steps) != steps or steps < 1:
-            raise ValueError(f"`steps` must be a positive integer. Received: steps={steps}.")
         self.start = float(start)
         self.end = float(end)
-        self.steps = int(steps)
+        self.steps = positive_integer(steps, "steps")
 
     def __call__(self, step: tf.Tensor) -> tf.Tensor:
         """Returns the value at `step`."""
@@ -108,6 +106,27 @@ def positive_number(value: Any, name: str) -> float:
     if not number or not 0 < value < math.inf:
         raise ValueError(f"`{name}` must be a positive number. Received: {name}={value!r}.")
     return float(value)
+
+
+def is_positive_integer(value: Any) -> bool:
+    """Returns whether `value` is a whole number above zero, of any numeric type."""
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    return number and math.isfinite(value) and int(value) == value and value >= 1
+
+
+def positive_integer(value: Any, name: str) -> int:
+    """Returns `value` as an integer.
+
+    Args:
+        value: What the user gave.
+        name: The name of the argument, for the error.
+
+    Raises:
+        ValueError: If `value` is not a whole number above zero.
+    """
+    if not is_positive_integer(value):
+        raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value!r}.")
+    return int(value)
 
 
 def as_schedule(value: Any, name: str) -> Schedule:

@@ -11,6 +11,7 @@ from tf_geco.callbacks.tensorboard import Board
 from tf_geco.callbacks.trajectory import Trajectory
 from tf_geco.objectives import GECO
 from tf_geco.objectives.objective import Objective
+from tf_geco.schedules import positive_integer
 
 
 class GECOCallback(keras.callbacks.Callback):
@@ -64,8 +65,8 @@ class GECOCallback(keras.callbacks.Callback):
     ) -> None:
         super().__init__()
         for name, value in {"every": every, "patience": patience}.items():
-            if value is not None and (int(value) != value or value < 1):
-                raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value}.")
+            if value is not None:
+                positive_integer(value, name)
         for name, number in {"band": band, "min_delta": min_delta}.items():
             if number < 0:
                 raise ValueError(f"`{name}` must not be negative. Received: {name}={number}.")

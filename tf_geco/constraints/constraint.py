@@ -139,6 +139,35 @@ class Constraint(keras.layers.Layer):
         return cls(**{**config, **parts})
 
 
+class Sized(Constraint):
+    """A constraint that is worth half a nat for each of the D values of an example it looks at.
+
+    `build` sets `size`, which is D.
+    """
+
+    size: int | None = None
+
+    @property
+    def nats(self) -> float:
+        """D / 2."""
+        if self.size is None:
+            raise ValueError(f"Constraint '{self.name}' is not built yet: call it on data first.")
+        return self.size / 2
+
+
+class SquaredError(Sized):
+    """A mean squared error of at most kappa^2, which people read as its root."""
+
+    @property
+    def scale(self) -> Any:
+        """kappa^2."""
+        return self.tolerance**2
+
+    def measure(self, violation: tf.Tensor) -> tf.Tensor:
+        """Returns the root-mean-square error, in the unit of the tolerance."""
+        return tf.sqrt(tf.maximum(violation + self.scale, 0.0))
+
+
 def straight_through(strict: tf.Tensor, proxy: tf.Tensor) -> tf.Tensor:
     """Returns the value of `strict` with the gradient of `proxy`.
 

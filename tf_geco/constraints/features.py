@@ -6,12 +6,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tf_geco.constraints.constraint import Constraint, image_and_reconstruction
+from tf_geco.constraints.constraint import SquaredError, image_and_reconstruction
 from tf_geco.schedules import Schedule
 
 
 @keras.saving.register_keras_serializable(package="tf_geco")
-class FeatureReconstructionError(Constraint):
+class FeatureReconstructionError(SquaredError):
     """FRE: reconstruct features to a root-mean-square error of at most `tolerance`.
 
         C = mean_k (f_k(x) - f_k(g))^2 - kappa^2
@@ -57,7 +57,6 @@ class FeatureReconstructionError(Constraint):
     ) -> None:
         super().__init__(tolerance, name=name, **kwargs)
         self.features = frozen(LocalStatistics() if features is None else features, "features")
-        self.size: int | None = None
 
     def build(self, x_shape: Any, y_shape: Any = None, outputs_shape: Any = None) -> None:
         """Learns the number of features of an example."""
@@ -74,22 +73,6 @@ class FeatureReconstructionError(Constraint):
             for a, b in zip(wanted, found, strict=True)
         ]
         return tf.cast(tf.add_n(errors) / len(errors), tf.float32) - self.scale
-
-    @property
-    def scale(self) -> Any:
-        """kappa^2."""
-        return self.tolerance**2
-
-    @property
-    def nats(self) -> float:
-        """Half the number of features."""
-        if self.size is None:
-            raise ValueError(f"Constraint '{self.name}' is not built yet: call it on data first.")
-        return self.size / 2
-
-    def measure(self, violation: tf.Tensor) -> tf.Tensor:
-        """Returns the root-mean-square error of the features."""
-        return tf.sqrt(tf.maximum(violation + self.scale, 0.0))
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of `__init__`."""

@@ -6,12 +6,12 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tf_geco.constraints.constraint import Constraint, image_and_reconstruction, mask_of
+from tf_geco.constraints.constraint import Sized, image_and_reconstruction, mask_of
 from tf_geco.schedules import Schedule, positive_number
 
 
 @keras.saving.register_keras_serializable(package="tf_geco")
-class PatchNCC(Constraint):
+class PatchNCC(Sized):
     """pNCC: patches of the reconstruction must correlate with the data's by at least `tolerance`.
 
         C = mean_i (kappa - psi(x, i)^T psi(g, i))
@@ -69,7 +69,6 @@ class PatchNCC(Constraint):
         )
         self.floor = positive_number(floor, "floor")
         self.epsilon = positive_number(epsilon, "epsilon")
-        self.size: int | None = None
 
     def check_tolerance(self, tolerance: Any) -> float:
         """Returns the tolerance as a float between 0 and 1."""
@@ -109,13 +108,6 @@ class PatchNCC(Constraint):
     def scale(self) -> Any:
         """1 - kappa."""
         return 1.0 - self.tolerance
-
-    @property
-    def nats(self) -> float:
-        """D / 2."""
-        if self.size is None:
-            raise ValueError(f"Constraint '{self.name}' is not built yet: call it on data first.")
-        return self.size / 2
 
     def measure(self, violation: tf.Tensor) -> tf.Tensor:
         """Returns the mean correlation."""

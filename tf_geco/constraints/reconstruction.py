@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from tf_geco.constraints.constraint import (
-    Constraint,
+    SquaredError,
     entry,
     image_and_reconstruction,
     mask_of,
@@ -16,7 +16,7 @@ from tf_geco.schedules import Schedule
 
 
 @keras.saving.register_keras_serializable(package="tf_geco")
-class ReconstructionError(Constraint):
+class ReconstructionError(SquaredError):
     """RE: reconstruct to a root-mean-square error of at most `tolerance`.
 
         C = mean_d (x_d - g_d)^2 - kappa^2
@@ -70,7 +70,6 @@ class ReconstructionError(Constraint):
                 f"`reduction` must be 'mean' or 'sum'. Received: reduction={reduction!r}."
             )
         self.reduction = reduction
-        self.size: int | None = None
 
     def build(self, x_shape: Any, y_shape: Any = None, outputs_shape: Any = None) -> None:
         """Learns D, the number of values of an example."""
@@ -101,22 +100,6 @@ class ReconstructionError(Constraint):
         seen = tf.broadcast_to(tf.cast(mask, error.dtype), tf.shape(error))
         excess = tf.reduce_sum(error - self.scale * seen, axes)
         return tf.math.divide_no_nan(excess, tf.reduce_sum(seen, axes))
-
-    @property
-    def scale(self) -> Any:
-        """kappa^2."""
-        return self.tolerance**2
-
-    @property
-    def nats(self) -> float:
-        """D / 2."""
-        if self.size is None:
-            raise ValueError(f"Constraint '{self.name}' is not built yet: call it on data first.")
-        return self.size / 2
-
-    def measure(self, violation: tf.Tensor) -> tf.Tensor:
-        """Returns the root-mean-square error, in the unit of the tolerance."""
-        return tf.sqrt(tf.maximum(violation + self.scale, 0.0))
 
     def get_config(self) -> dict:
         """Returns the arguments of `__init__`."""

@@ -73,9 +73,7 @@ def mnist_triplets(
 
     A model learns their joint distribution.
     """
-    chosen = _sums(labels, size, random)
-    triples = tf.constant(labels[chosen])
-    return _rows(images, chosen, lambda channels, rows: (channels, tf.gather(triples, rows)))
+    return _sum_rows(images, labels, size, random, lambda channels: channels)
 
 
 @of_digits()
@@ -87,14 +85,9 @@ def mnist_sum(
     The context is (I0, I1), `[B, 28, 28, 2]`; the target I2, `[B, 28, 28, 1]`; and
     l2 = (l0 + l1) mod 10.
     """
-    chosen = _sums(labels, size, random)
-    triples = tf.constant(labels[chosen])
-
-    def compose(channels: tf.Tensor, rows: tf.Tensor) -> Any:
-        x = {"context": channels[..., :2], "target": channels[..., 2:]}
-        return x, tf.gather(triples, rows)
-
-    return _rows(images, chosen, compose)
+    return _sum_rows(
+        images, labels, size, random, lambda i: {"context": i[..., :2], "target": i[..., 2:]}
+    )
 
 
 @of_digits()
@@ -106,14 +99,9 @@ def mnist_sum_hard(
     The context is I2, `[B, 28, 28, 1]`; the target (I0, I1), `[B, 28, 28, 2]`; and
     l2 = (l0 + l1) mod 10.
     """
-    chosen = _sums(labels, size, random)
-    triples = tf.constant(labels[chosen])
-
-    def compose(channels: tf.Tensor, rows: tf.Tensor) -> Any:
-        x = {"context": channels[..., 2:], "target": channels[..., :2]}
-        return x, tf.gather(triples, rows)
-
-    return _rows(images, chosen, compose)
+    return _sum_rows(
+        images, labels, size, random, lambda i: {"context": i[..., 2:], "target": i[..., :2]}
+    )
 
 
 @of_digits()
@@ -208,6 +196,19 @@ def _rows(images: np.ndarray, chosen: np.ndarray, compose: Callable[..., Any]) -
         return compose(as_unit_range(tf.transpose(stacked, (0, 2, 3, 1))), rows)
 
     return Rows(len(chosen), take)
+
+
+def _sum_rows(
+    images: np.ndarray,
+    labels: np.ndarray,
+    size: int,
+    random: np.random.Generator,
+    arrange: Callable[[tf.Tensor], Any],
+) -> Rows:
+    """Returns triplets that sum up, their channels `[B, 28, 28, 3]` arranged, and their labels."""
+    chosen = _sums(labels, size, random)
+    triples = tf.constant(labels[chosen])
+    return _rows(images, chosen, lambda i, rows: (arrange(i), tf.gather(triples, rows)))
 
 
 def _sums(labels: np.ndarray, size: int, random: np.random.Generator) -> np.ndarray:

@@ -81,7 +81,7 @@ def tfds_stream(
     return len(examples), examples.map(prepare, num_parallel_calls=tf.data.AUTOTUNE)
 
 
-def _tfds_load(name: str, split: str, download: bool, data_dir: str | None, **options: Any) -> Any:
+def _tfds_load(name: str, split: str, download: bool, data_dir: str | None) -> Any:
     # TFDS needs importlib_resources and does not declare it.
     optional("importlib_resources", "importlib_resources", "datasets")
     tfds = optional("tensorflow_datasets", "tensorflow-datasets", "datasets")

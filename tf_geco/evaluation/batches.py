@@ -7,6 +7,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tf_geco.schedules import positive_integer
+
 
 class Batches:
     """The examples x of a data set, in batches of one size, as often as they are asked for.
@@ -27,13 +29,9 @@ class Batches:
     """
 
     def __init__(self, data: Any, batch_size: int, multiple: int = 1) -> None:
-        if isinstance(batch_size, bool) or int(batch_size) != batch_size or batch_size < 1:
-            raise ValueError(
-                f"`batch_size` must be a positive integer. Received: batch_size={batch_size!r}."
-            )
         self.data = data
         self.multiple = multiple
-        self.batch_size = _round_up(int(batch_size), multiple)
+        self.batch_size = _round_up(positive_integer(batch_size, "batch_size"), multiple)
         self.is_iterable = hasattr(data, "__iter__") and not _is_arrays(data)
         if isinstance(data, tf.data.Dataset) and data.cardinality() == tf.data.INFINITE_CARDINALITY:
             raise ValueError("The data never end. Remove `repeat()`, or add `take(n)`.")

@@ -12,6 +12,7 @@ import tensorflow as tf
 from tf_geco.evaluation.batches import Batches, on_replicas, replica_count_of, tensors, traced
 from tf_geco.evaluation.estimate import Estimate, progress
 from tf_geco.evaluation.log_densities import log_sum_densities
+from tf_geco.schedules import positive_integer
 
 
 @dataclass(frozen=True)
@@ -225,10 +226,7 @@ def full_precision() -> Iterator[None]:
 
 
 def _check_arguments(model: Any, num_samples: int) -> None:
-    if isinstance(num_samples, bool) or int(num_samples) != num_samples or num_samples < 1:
-        raise ValueError(
-            f"`num_samples` must be a positive integer. Received: num_samples={num_samples!r}."
-        )
+    positive_integer(num_samples, "num_samples")
     missing = [name for name in ("posterior", "prior") if not hasattr(model, name)]
     if missing:
         raise ValueError(

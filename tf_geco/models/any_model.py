@@ -60,10 +60,9 @@ class Constrained(ConstrainedModel):
         """Builds the network and the objective for data of a shape."""
         if self.built:
             return
-        is_shape = lambda shape: isinstance(shape, tuple | list)  # noqa: E731
         x = keras.tree.map_shape_structure(keras.KerasTensor, input_shape)
         outputs = keras.tree.map_structure(lambda tensor: tensor.shape, self.network(x))
-        if not self.objective.built and is_shape(input_shape):
+        if not self.objective.built and isinstance(input_shape, tuple | list):
             self.objective.build(input_shape, None, outputs)
 
     def call(self, x: Any, training: bool = False) -> Any:

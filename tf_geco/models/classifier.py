@@ -1,6 +1,7 @@
 """A preset classifier of images, for the constraints that look through one."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import layers
@@ -44,11 +45,7 @@ def classifier(
     Reference:
         Rezende and Viola, "Taming VAEs", 2018, Table 1: "a simple convolutional MNIST classifier".
     """
-    if len(image_shape) != 3 or classes < 2:
-        raise ValueError(
-            "`image_shape` must be (height, width, channels) and `classes` at least 2. "
-            f"Received: image_shape={image_shape}, classes={classes}."
-        )
+    check_sizes(image_shape, classes)
     stages = [layer for width in filters for layer in _stage(width)]
     model = keras.Sequential(
         [
@@ -63,6 +60,20 @@ def classifier(
         ],
         name="classifier",
     )
+    return compiled(model, learning_rate)
+
+
+def check_sizes(image_shape: Sequence[int], classes: int) -> None:
+    """Raises an error if there is no image or no choice between classes."""
+    if len(image_shape) != 3 or classes < 2:
+        raise ValueError(
+            "`image_shape` must be (height, width, channels) and `classes` at least 2. "
+            f"Received: image_shape={image_shape}, classes={classes}."
+        )
+
+
+def compiled(model: keras.Model, learning_rate: Any) -> keras.Model:
+    """Returns a classifier, ready for `fit` on (image, label)."""
     model.compile(
         keras.optimizers.Adam(learning_rate),
         loss="sparse_categorical_crossentropy",

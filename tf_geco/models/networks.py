@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import keras
 from keras import layers
 
+from tf_geco.schedules import is_positive_integer
+
 
 def dense_networks(
     image_shape: Sequence[int], latent_dim: int, hidden: Sequence[int] = (512, 256)
@@ -128,7 +130,7 @@ def _unit_range() -> layers.Layer:
 
 
 def _image_sizes(image_shape: Sequence[int]) -> tuple[int, ...]:
-    if len(image_shape) != 3:
+    if not hasattr(image_shape, "__len__") or len(image_shape) != 3:
         raise ValueError(
             f"`image_shape` must be (height, width, channels). Received: image_shape={image_shape}."
         )
@@ -137,6 +139,7 @@ def _image_sizes(image_shape: Sequence[int]) -> tuple[int, ...]:
 
 def _sizes(values: Sequence[int], name: str) -> tuple[int, ...]:
     """Returns `values` as a tuple of positive integers."""
-    if not values or any(isinstance(v, bool) or int(v) != v or v < 1 for v in values):
-        raise ValueError(f"`{name}` must be positive integers. Received: {name}={tuple(values)}.")
+    listed = tuple(values) if hasattr(values, "__iter__") else ()
+    if not listed or not all(map(is_positive_integer, listed)):
+        raise ValueError(f"`{name}` must be positive integers. Received: {name}={values}.")
     return tuple(int(v) for v in values)

@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import keras
 from keras import layers
 
+from tf_geco.models.classifier import check_sizes, compiled
+
 
 def resnet(
     image_shape: Sequence[int] = (32, 32, 3),
@@ -50,11 +52,7 @@ def resnet(
         He et al., "Deep residual learning for image recognition", 2016, Section 4.2; Rezende and
         Viola, "Taming VAEs", 2018, Table 1, which takes features of a network trained on CIFAR-10.
     """
-    if len(image_shape) != 3 or classes < 2:
-        raise ValueError(
-            "`image_shape` must be (height, width, channels) and `classes` at least 2. "
-            f"Received: image_shape={image_shape}, classes={classes}."
-        )
+    check_sizes(image_shape, classes)
     if not filters or blocks < 1:
         raise ValueError(
             "`filters` must name at least one stage and `blocks` be at least 1. "
@@ -70,13 +68,7 @@ def resnet(
     x = layers.GlobalAveragePooling2D(name="features")(x)
     x = layers.Dense(classes)(x)
     model = keras.Model(image, layers.Activation("softmax", dtype="float32")(x), name="resnet")
-    model.compile(
-        keras.optimizers.Adam(learning_rate),
-        loss="sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-        jit_compile=False,  # XLA makes convolutions several times slower on a CPU
-    )
-    return model
+    return compiled(model, learning_rate)
 
 
 def _block(x: keras.KerasTensor, width: int, strides: int, name: str) -> keras.KerasTensor:

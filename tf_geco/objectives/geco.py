@@ -145,7 +145,9 @@ class GECO(Objective):
     def _error(self, average: tf.Tensor) -> tf.Tensor:
         """Returns what the rule of the scaled form brings to zero, `[L]`."""
         scale = self._scale()
-        is_ratio = tf.constant([constraint.is_ratio for constraint in self.constraints])
+        is_ratio = [constraint.is_ratio for constraint in self.constraints]
+        if all(is_ratio):
+            return log_ratio(average, scale)
         return tf.where(is_ratio, log_ratio(average, scale), signed_log(average, scale))
 
     @property

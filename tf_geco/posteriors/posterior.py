@@ -6,6 +6,8 @@ import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from tf_geco.schedules import positive_integer
+
 
 class Posterior(keras.layers.Layer):
     """A conditional distribution: a layer from the encoder's output to a distribution over z.
@@ -79,13 +81,6 @@ class StandardNormal(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of `__init__`."""
         return {**super().get_config(), "latent_dim": self.latent_dim}
-
-
-def positive_integer(value: Any, name: str) -> int:
-    """Returns `value` as an int, or raises an error that names the argument."""
-    if isinstance(value, bool) or int(value) != value or value < 1:
-        raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value!r}.")
-    return int(value)
 
 
 def as_float32(tensor: tf.Tensor) -> tf.Tensor:

@@ -20,13 +20,21 @@ class Case:
 
     build: Callable
     shape: tuple
+    context_shape: tuple | None = None
 
     def data(self, n=24):
         """Returns `n` examples that a model can compress, in [0, 1]."""
         rng = np.random.default_rng(0)
         size = int(np.prod(self.shape))
         factors = rng.normal(size=(n, 2)) @ rng.normal(size=(2, size))
-        return (1 / (1 + np.exp(-factors))).reshape(n, *self.shape).astype("float32")
+        images = (1 / (1 + np.exp(-factors))).reshape(n, *self.shape).astype("float32")
+        if self.context_shape is None:
+            return images
+        return {"context": rng.random((n, *self.context_shape), "float32"), "target": images}
+
+    def given(self, n):
+        """Returns what a sample of `n` examples needs: their number, or a context for each."""
+        return {"n": n} if self.context_shape is None else {"context": self.data(n)["context"]}
 
     def compiled(self, **options):
         """Returns the model, compiled with Adam."""
@@ -88,6 +96,12 @@ def flow_vae():
     return model
 
 
+def conv_draw(shape=(7, 6, 1), objective=None, **options):
+    sizes = {"steps": 3, "latent_channels": 2, "hidden_channels": 4, "kernel_size": 3}
+    objective = geco() if objective is None else objective
+    return tf_geco.ConvDRAW(shape, objective, **{**sizes, **options})
+
+
 def annealed_elbo_vae():
     return dense_vae(tf_geco.ELBO(0.1, tf_geco.schedules.LinearAnneal(2.0, 0.7, 10)))
 
@@ -97,6 +111,12 @@ NETWORKS = {
     "conv": Case(conv_vae, (7, 6, 1)),
     "users_networks": Case(users_networks_vae, (5, 2)),
     "flow": Case(flow_vae, (6,)),
+    "conv_draw": Case(conv_draw, (7, 6, 1)),
+    "conditional_conv_draw": Case(
+        lambda: conv_draw((4, 6, 1), context_shape=(4, 6, 2), share_weights=False),
+        (4, 6, 1),
+        (4, 6, 2),
+    ),
 }
 OBJECTIVES = {
     "algorithm_1": Case(algorithm_1_vae, (6,)),

@@ -19,7 +19,7 @@ from tf_geco import (
     theory,
 )
 from tf_geco.callbacks import GECOCallback
-from tf_geco.models import VAE
+from tf_geco.models import VAE, ConvDRAW
 from tf_geco.objectives import ELBO, GECO
 
 __version__ = "0.1.0"
@@ -27,6 +27,7 @@ __all__ = [
     "ELBO",
     "GECO",
     "VAE",
+    "ConvDRAW",
     "GECOCallback",
     "callbacks",
     "constraints",

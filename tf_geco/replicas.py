@@ -4,6 +4,11 @@ import keras
 import tensorflow as tf
 
 
+def has_accelerator() -> bool:
+    """Returns whether TensorFlow sees anything but CPUs."""
+    return any(device.device_type != "CPU" for device in tf.config.list_logical_devices())
+
+
 def replica_count() -> int:
     """Returns the number of replicas of the current strategy, 1 without a strategy."""
     return tf.distribute.get_strategy().num_replicas_in_sync

@@ -29,7 +29,8 @@ class NegativeLogLikelihood(Constraint):
             schedule of it.
         likelihood: A function, what the decoder returns -> distribution over the data, whose batch
             and event shape together are the data's. Or `"bernoulli"`: the decoder returns
-            probabilities, as those of `tf_geco.models` do. Register a function with
+            probabilities, as those of `tf_geco.models` do. Or `"normal"`: the last axis is that of
+            means, then of standard deviations. Register a function with
             `keras.saving.register_keras_serializable` if the model is to be saved.
         unit: `"nats"` for an example, the default; `"nats_per_dim"` or `"bits_per_dim"`, the same
             for any size of image.
@@ -79,10 +80,10 @@ class NegativeLogLikelihood(Constraint):
     ) -> None:
         if unit not in UNITS:
             raise ValueError(f"`unit` must be one of {', '.join(UNITS)}. Received: unit={unit!r}.")
-        if likelihood != "bernoulli" and not callable(likelihood):
+        if not callable(likelihood) and likelihood not in LIKELIHOODS:
             raise ValueError(
-                "`likelihood` must be a function that returns a distribution, or 'bernoulli'. "
-                f"Received: likelihood={likelihood!r}."
+                "`likelihood` must be a function that returns a distribution, or one of "
+                f"{', '.join(map(repr, LIKELIHOODS))}. Received: likelihood={likelihood!r}."
             )
         self.given_scale = None if scale is None else positive_number(scale, "scale")
         super().__init__(tolerance, name=name, **kwargs)
@@ -105,7 +106,7 @@ class NegativeLogLikelihood(Constraint):
 
     def call(self, x: Any, y: Any = None, outputs: Any = None) -> tf.Tensor:
         """Returns the violation of each example, `[B]`."""
-        make = bernoulli if self.likelihood == "bernoulli" else self.likelihood
+        make = LIKELIHOODS.get(self.likelihood, self.likelihood)
         parameters = tf.cast(entry(outputs, self.parameters, self.name), tf.float32)
         distribution = make(parameters)
         mask = mask_of(y)
@@ -171,3 +172,11 @@ def bernoulli(probabilities: tf.Tensor) -> tfd.Distribution:
     Its log-probability of a value between 0 and 1 is the cross-entropy.
     """
     return tfd.Bernoulli(probs=tf.clip_by_value(probabilities, 1e-6, 1 - 1e-6), dtype=tf.float32)
+
+
+def normal(parameters: tf.Tensor) -> tfd.Distribution:
+    """Returns the normal distribution whose means and scales `[..., 2 C]` share the last axis."""
+    return tfd.Normal(*tf.split(parameters, 2, axis=-1))
+
+
+LIKELIHOODS = {"bernoulli": bernoulli, "normal": normal}

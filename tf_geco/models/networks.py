@@ -87,7 +87,7 @@ def conv_networks(
     encoder, decoder = tf_geco.models.conv_networks((64, 64, 3), 64, filters=(32, 64, 128))
     ```
     """
-    height, width, channels = _image_sizes(image_shape)
+    height, width, channels = image_sizes(image_shape)
     filters = _sizes(filters, "filters")
     latent_dim, hidden, kernel_size = _sizes([latent_dim, hidden, kernel_size], "latent_dim, ...")
     small = [math.ceil(side / 2 ** len(filters)) for side in (height, width)]
@@ -129,7 +129,8 @@ def _unit_range() -> layers.Layer:
     return layers.Activation("sigmoid", dtype="float32")
 
 
-def _image_sizes(image_shape: Sequence[int]) -> tuple[int, ...]:
+def image_sizes(image_shape: Sequence[int]) -> tuple[int, ...]:
+    """Returns (height, width, channels) as positive integers."""
     if not hasattr(image_shape, "__len__") or len(image_shape) != 3:
         raise ValueError(
             f"`image_shape` must be (height, width, channels). Received: image_shape={image_shape}."

@@ -1,0 +1,331 @@
+"""ConvDRAW: a recurrent, hierarchical VAE of images, unconditional and conditional."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+from tensorflow_probability import distributions as tfd
+
+from tf_geco.models.draw_network import DrawNetwork
+from tf_geco.models.latent import LatentVariableModel
+from tf_geco.models.networks import image_sizes
+from tf_geco.objectives import Objective
+from tf_geco.posteriors import as_float32
+from tf_geco.schedules import positive_integer
+
+PRESETS = {
+    "small": {"steps": 4, "latent_channels": 4, "hidden_channels": 24, "kernel_size": 3},
+    "large": {"steps": 32, "latent_channels": 12, "hidden_channels": 320, "kernel_size": 5},
+}
+
+
+@keras.saving.register_keras_serializable(package="tf_geco")
+class ConvDRAW(LatentVariableModel):
+    """ConvDRAW: T times, look at what is still wrong, draw latents, add to a canvas.
+
+        z_t ~ q(z_t | x, r_{t-1}, h_{t-1}),    p(z_t | z_{<t}) = N(conv(h_{t-1})),    h = h_dec
+        r_t = r_{t-1} + write(h_t),            g(z) = sigmoid(r_T)
+        KL = sum_t KL(q(z_t) || p(z_t))
+
+    Its capacity is what a fixed beta cannot tame. With a `context_shape` it is conditional: it
+    trains on `{"context": [B, ...], "target": [B, H, W, C]}`, a representation of the context joins
+    both cores and the prior, and it predicts targets from contexts.
+
+    Args:
+        image_shape: (H, W, C) of the images, in [0, 1].
+        objective: `tf_geco.GECO(...)`, or `tf_geco.ELBO(...)` for the baselines.
+        steps: Number T of steps: 8 does for 28 x 28 pixels, 16 for 32 x 32.
+        latent_channels: Channels of each z_t, which has half the resolution of the image.
+        hidden_channels: Channels of either core, a ConvLSTM.
+        kernel_size: Side of all kernels.
+        context_shape: Shape of a context, or `None` for no context.
+        representation: A Keras layer, context -> maps `[B, ceil(H / 2), ceil(W / 2), R]`; by default
+            two convolutions, for contexts that are images of H x W.
+        share_weights: Whether all steps have the same weights.
+        learn_sigma: Whether to learn the scale of a Gaussian output: then there is an output
+            `"mean_and_scale"`, `[B, H, W, 2 C]`, for `NegativeLogLikelihood(k, "normal")`.
+        unroll: Whether to write the steps out one by one. A loop (`False`) traces as fast for many
+            steps as for few, and runs slower; XLA on a CPU refuses it.
+        rematerialize: Whether to compute each step a second time in the backward pass instead of
+            keeping what it computed: less memory, more time.
+        seed: Seed of the model's noise, or `None` for one that `keras.utils.set_random_seed`
+            determines.
+
+    Call arguments:
+        x: Images `[B, H, W, C]`, or the dictionary of context and target.
+
+    Call returns:
+        `{"reconstruction": [B, H, W, C], "kl": [B], "kl_per_step": [B, T], "latents":
+        [B, T, h, w, latent_channels]}`, in float32.
+
+    Raises:
+        ValueError: If a size is not a positive integer, or arguments contradict each other.
+
+    Example:
+    ```python
+    geco = tf_geco.GECO([tf_geco.constraints.ReconstructionError(0.1)])
+    model = tf_geco.ConvDRAW.from_preset("small", (28, 28, 1), geco)
+    model.compile(keras.optimizers.Adam(1e-3))
+    model.fit(images, epochs=10)
+    sketches = model.sample(16, steps=2)  # two steps drawn, the others at their prior's mean
+    ```
+
+    Reference:
+        Gregor et al., "Towards conceptual compression", 2016, arXiv:1604.08772; Eslami et al.,
+        "Neural scene representation and rendering", 2018, for the conditional form.
+    """
+
+    def __init__(
+        self,
+        image_shape: Sequence[int],
+        objective: Objective,
+        *,
+        steps: int = 8,
+        latent_channels: int = 12,
+        hidden_channels: int = 64,
+        kernel_size: int = 5,
+        context_shape: Sequence[int] | None = None,
+        representation: keras.Layer | None = None,
+        share_weights: bool = True,
+        learn_sigma: bool = False,
+        unroll: bool = True,
+        rematerialize: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(objective, **kwargs)
+        self.image_shape = image_sizes(image_shape)
+        self.steps = positive_integer(steps, "steps")
+        self.sizes = {
+            "latent_channels": positive_integer(latent_channels, "latent_channels"),
+            "hidden_channels": positive_integer(hidden_channels, "hidden_channels"),
+            "kernel_size": positive_integer(kernel_size, "kernel_size"),
+        }
+        self.options = {
+            "share_weights": bool(share_weights),
+            "unroll": bool(unroll),
+            "rematerialize": bool(rematerialize),
+        }
+        if not unroll and (rematerialize or not share_weights):
+            raise ValueError(
+                "A loop runs the same weights at each step, and TensorFlow cannot recompute within "
+                "it: `share_weights=False` and `rematerialize=True` need `unroll=True`. Received: "
+                f"unroll=False, share_weights={share_weights}, rematerialize={rematerialize}."
+            )
+        self.learn_sigma = bool(learn_sigma)
+        self.context_shape = None if context_shape is None else tuple(context_shape)
+        if context_shape is None and representation is not None:
+            raise ValueError(
+                "A `representation` is of contexts: give their `context_shape` too. "
+                f"Received: representation={representation!r}, context_shape=None."
+            )
+        if representation is None:
+            representation = _representation(
+                self.context_shape, self.image_shape, hidden_channels, kernel_size
+            )
+        self.representation = representation
+        self.data_shape = (None, *self.image_shape)
+        context = {} if context_shape is None else {"context": (None, *context_shape)}
+        self.build({**context, "target": self.data_shape} if context else self.data_shape)
+
+    @classmethod
+    def from_preset(
+        cls, preset: str, image_shape: Sequence[int], objective: Objective, **options: Any
+    ) -> "ConvDRAW":
+        """Returns a ConvDRAW of tried sizes.
+
+        Args:
+            preset: `"small"`, for a CPU; `"large"`, for accelerators: the largest sizes of
+                "Towards conceptual compression", since "Taming VAEs" prints none.
+            image_shape: (H, W, C).
+            objective: As in `ConvDRAW`.
+            **options: Further arguments of `ConvDRAW`, or others than the preset's.
+
+        Raises:
+            ValueError: If there is no such preset.
+        """
+        if preset not in PRESETS:
+            raise ValueError(
+                f"`preset` must be one of {', '.join(PRESETS)}. Received: preset={preset!r}."
+            )
+        return cls(image_shape, objective, **{**PRESETS[preset], **options})
+
+    def build(self, input_shape: Any) -> None:
+        """Creates all weights; the shapes are known from the start."""
+        if self.built:
+            return
+        context_channels = self._context_channels()
+        self.network = DrawNetwork(
+            self.image_shape,
+            self.steps,
+            {**self.sizes, "context_channels": context_channels},
+            **self.options,
+            dtype=self.dtype_policy,
+        )
+        self.network.build()
+        if self.learn_sigma:
+            self.log_sigma = self.add_weight(name="log_sigma", shape=(), initializer="zeros")
+        self.latents_shape = (None, self.steps, *self.network.maps, self.sizes["latent_channels"])
+        if not self.objective.built:
+            outputs = {"reconstruction": self.data_shape, "latents": self.latents_shape}
+            self.objective.build(self.data_shape, None, {**outputs, "kl": (None,)})
+
+    def target(self, x: Any) -> Any:
+        """Returns the images: all of the input, or the target of a conditional model."""
+        return x["target"] if self.context_shape and isinstance(x, dict) else x
+
+    def call(self, x: Any, training: bool = False) -> dict[str, tf.Tensor]:
+        """Returns reconstruction, KL and latents of a batch."""
+        return self._infer(x, None, training)
+
+    def encode(self, x: Any, seed: int | None = None) -> tf.Tensor:
+        """Returns latents of `x`, one sample, `[B, T, h, w, latent_channels]`.
+
+        Args:
+            x: Images, or the dictionary of context and target.
+            seed: An integer for the same noise each time, or `None` for fresh noise.
+        """
+        return self._infer(x, seed)["latents"]
+
+    def decode(self, latents: Any, context: Any = None) -> tf.Tensor:
+        """Returns the images that latents `[B, T, h, w, latent_channels]` stand for."""
+        return self.network.decode(tf.convert_to_tensor(latents), self._represent(context))
+
+    def reconstruct(self, x: Any, seed: int | None = None) -> tf.Tensor:
+        """Returns the images as the model reconstructs them, from a sample of their latents.
+
+        Args:
+            x: Images, or the dictionary of context and target.
+            seed: An integer for the same noise each time, or `None` for fresh noise.
+        """
+        return self._infer(x, seed)["reconstruction"]
+
+    def sample(
+        self,
+        n: int | None = None,
+        seed: int | None = None,
+        *,
+        context: Any = None,
+        steps: int | None = None,
+    ) -> tf.Tensor:
+        """Returns new images from the prior: `n` of them, or one for each context.
+
+        Args:
+            n: Number of images; a conditional model takes `context` instead.
+            seed: An integer for the same images each time, or `None` for new ones.
+            context: Contexts `[B, ...]` of a conditional model.
+            steps: Number of first steps to draw. The others take the mean of their prior: what is
+                drawn sets the outline, the rest follows from it. All by default.
+
+        Raises:
+            ValueError: If the model needs a context and gets none, or the reverse.
+        """
+        represented = self._represent(context)
+        n = tf.shape(context)[0] if n is None else n
+        drawn = tf.range(self.steps) < (self.steps if steps is None else steps)
+        noise = tf.where(drawn[:, None, None, None, None], self._noise(n, seed), 0.0)
+        return self.network.draw(noise, represented)
+
+    def endpoints(self) -> dict[str, tuple]:
+        """Returns the functions that `export` saves; those of a conditional model take a context."""
+        endpoints = super().endpoints()
+        if self.context_shape is None:
+            return endpoints
+        shape = (None, *self.context_shape)
+        context = tf.TensorSpec(shape, tf.float32, name="context")
+        target = tf.TensorSpec(self.data_shape, tf.float32, name="target")
+        latents = endpoints["decode"][1][0]
+        together = lambda function: lambda context, target: function(  # noqa: E731
+            {"context": context, "target": target}
+        )
+        return {
+            "serving_default": (together(self.reconstruct), [context, target]),
+            "encode": (together(self.encode), [context, target]),
+            "decode": (self.decode, [latents, context]),
+            "sample": (lambda context: self.sample(context=context), [context]),
+        }
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of `__init__`."""
+        serialize = keras.saving.serialize_keras_object
+        return {
+            **super().get_config(),
+            **self.sizes,
+            **self.options,
+            "image_shape": self.image_shape,
+            "objective": serialize(self.objective),
+            "steps": self.steps,
+            "context_shape": self.context_shape,
+            "representation": serialize(self.representation),
+            "learn_sigma": self.learn_sigma,
+            "seed": self.seed,
+        }
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "ConvDRAW":
+        """Makes the model that `get_config` described, without its weights."""
+        deserialize = keras.saving.deserialize_keras_object
+        parts = {
+            name: deserialize(config[name], custom_objects=custom_objects)
+            for name in ("objective", "representation")
+        }
+        return cls(**{**config, **parts})
+
+    def _infer(self, x: Any, seed: int | None, training: bool = False) -> dict[str, tf.Tensor]:
+        images = as_float32(tf.convert_to_tensor(self.target(x)))
+        context = x.get("context") if isinstance(x, dict) else None
+        noise = self._noise(tf.shape(images)[0], seed)
+        outputs = self.network.infer(images, self._represent(context, training), noise)
+        if self.learn_sigma:
+            mean = outputs["reconstruction"]
+            scale = tf.ones_like(mean) * as_float32(tf.exp(self.log_sigma))
+            outputs["mean_and_scale"] = tf.concat([mean, scale], axis=-1)
+        return outputs
+
+    def _noise(self, n: Any, seed: int | None) -> tf.Tensor:
+        """Returns standard normal noise, `[T, n, h, w, latent_channels]`."""
+        _, steps, *maps = self.latents_shape
+        noise = tfd.Normal(0.0, 1.0).sample([steps, n, *maps], seed=self.make_seed(seed))
+        return tf.ensure_shape(noise, [steps, None, *maps])
+
+    def _represent(self, context: Any, training: bool = False) -> Any:
+        """Returns the representation of a context, `[B, h, w, R]`, or `None` without one."""
+        if (context is None) != (self.context_shape is None):
+            needs = "a" if context is None else "no"
+            raise ValueError(
+                f"This model takes {needs} context (context_shape={self.context_shape}). "
+                f"Received: context={context!r}."
+            )
+        return None if context is None else self.representation(context, training=training)
+
+    def _context_channels(self) -> int:
+        """Builds the representation and returns its number of channels R, 0 without a context."""
+        if self.context_shape is None:
+            return 0
+        maps = self.representation(keras.KerasTensor((None, *self.context_shape))).shape
+        height, width, _ = self.image_shape
+        if len(maps) != 4 or tuple(maps[1:3]) != ((height + 1) // 2, (width + 1) // 2):
+            raise ValueError(
+                "`representation` must return maps of half the resolution of the image. Received: "
+                f"maps of shape {tuple(maps)}, image_shape={self.image_shape}."
+            )
+        return maps[-1]
+
+
+def _representation(context_shape: Any, image_shape: tuple, channels: int, size: int) -> Any:
+    """Returns the preset: two convolutions, for contexts that are images of the same size."""
+    if context_shape is None:
+        return None
+    if len(context_shape) != 3 or tuple(context_shape[:2]) != tuple(image_shape[:2]):
+        raise ValueError(
+            "Contexts that are not images of the targets' height and width need a `representation`, "
+            f"a Keras layer that returns maps. Received: context_shape={context_shape}."
+        )
+    conv = {"kernel_size": size, "padding": "same"}
+    return keras.Sequential(
+        [
+            keras.layers.Conv2D(channels, strides=2, activation="relu", **conv),
+            keras.layers.Conv2D(channels, **conv),
+        ],
+        name="representation",
+    )

@@ -111,9 +111,9 @@ NETWORKS = {
     "conv": Case(conv_vae, (7, 6, 1)),
     "users_networks": Case(users_networks_vae, (5, 2)),
     "flow": Case(flow_vae, (6,)),
-    "conv_draw": Case(conv_draw, (7, 6, 1)),
+    "conv_draw": Case(lambda: conv_draw(steps=2), (7, 6, 1)),
     "conditional_conv_draw": Case(
-        lambda: conv_draw((4, 6, 1), context_shape=(4, 6, 2), share_weights=False),
+        lambda: conv_draw((4, 6, 1), steps=2, context_shape=(4, 6, 2), share_weights=False),
         (4, 6, 1),
         (4, 6, 2),
     ),

@@ -1,4 +1,4 @@
-"""ConvDRAW: the recurrence as the papers write it, its prior, its loop, and its conditional form."""
+"""ConvDRAW: the recurrence as the papers write it, its prior, its loop, its conditional form."""
 
 import keras
 import numpy as np

@@ -87,7 +87,8 @@ def test_seeds_determine_training(case):
     (first, first_state), (second, second_state) = run(), run()
     np.testing.assert_array_equal(first, second)
     for a, b in zip(first_state, second_state, strict=True):
-        np.testing.assert_array_equal(a, b)
+        # Threads may add the gradients of shared weights in any order.
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-6)
 
 
 @every_network

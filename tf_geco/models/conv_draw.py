@@ -1,6 +1,6 @@
 """ConvDRAW: a recurrent, hierarchical VAE of images, unconditional and conditional."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -10,6 +10,7 @@ from tensorflow_probability import distributions as tfd
 from tf_geco.models.draw_network import DrawNetwork
 from tf_geco.models.latent import LatentVariableModel
 from tf_geco.models.networks import image_sizes
+from tf_geco.models.representation import representation_for
 from tf_geco.objectives import Objective
 from tf_geco.posteriors import as_float32
 from tf_geco.schedules import positive_integer
@@ -40,8 +41,8 @@ class ConvDRAW(LatentVariableModel):
         hidden_channels: Channels of either core, a ConvLSTM.
         kernel_size: Side of all kernels.
         context_shape: Shape of a context, or `None` for no context.
-        representation: A Keras layer, context -> maps `[B, ceil(H / 2), ceil(W / 2), R]`; by default
-            two convolutions, for contexts that are images of H x W.
+        representation: A Keras layer, context -> maps `[B, ceil(H / 2), ceil(W / 2), R]`; there is
+            a default for contexts that are images of H x W.
         share_weights: Whether all steps have the same weights.
         learn_sigma: Whether to learn the scale of a Gaussian output: then there is an output
             `"mean_and_scale"`, `[B, H, W, 2 C]`, for `NegativeLogLikelihood(k, "normal")`.
@@ -114,16 +115,9 @@ class ConvDRAW(LatentVariableModel):
             )
         self.learn_sigma = bool(learn_sigma)
         self.context_shape = None if context_shape is None else tuple(context_shape)
-        if context_shape is None and representation is not None:
-            raise ValueError(
-                "A `representation` is of contexts: give their `context_shape` too. "
-                f"Received: representation={representation!r}, context_shape=None."
-            )
-        if representation is None:
-            representation = _representation(
-                self.context_shape, self.image_shape, hidden_channels, kernel_size
-            )
-        self.representation = representation
+        self.representation: Any = representation_for(
+            self.context_shape, self.image_shape, representation, hidden_channels, kernel_size
+        )
         self.data_shape = (None, *self.image_shape)
         context = {} if context_shape is None else {"context": (None, *context_shape)}
         self.build({**context, "target": self.data_shape} if context else self.data_shape)
@@ -154,11 +148,12 @@ class ConvDRAW(LatentVariableModel):
         """Creates all weights; the shapes are known from the start."""
         if self.built:
             return
-        context_channels = self._context_channels()
+        context = None if self.context_shape is None else (None, *self.context_shape)
+        channels = self.representation.compute_output_shape(context)[-1] if context else 0
         self.network = DrawNetwork(
             self.image_shape,
             self.steps,
-            {**self.sizes, "context_channels": context_channels},
+            {**self.sizes, "context_channels": channels},
             **self.options,
             dtype=self.dtype_policy,
         )
@@ -227,7 +222,7 @@ class ConvDRAW(LatentVariableModel):
         return self.network.draw(noise, represented)
 
     def endpoints(self) -> dict[str, tuple]:
-        """Returns the functions that `export` saves; those of a conditional model take a context."""
+        """Returns the functions that `export` saves, with a context if the model takes one."""
         endpoints = super().endpoints()
         if self.context_shape is None:
             return endpoints
@@ -235,9 +230,10 @@ class ConvDRAW(LatentVariableModel):
         context = tf.TensorSpec(shape, tf.float32, name="context")
         target = tf.TensorSpec(self.data_shape, tf.float32, name="target")
         latents = endpoints["decode"][1][0]
-        together = lambda function: lambda context, target: function(  # noqa: E731
-            {"context": context, "target": target}
-        )
+
+        def together(function: Callable) -> Callable:
+            return lambda context, target: function({"context": context, "target": target})
+
         return {
             "serving_default": (together(self.reconstruct), [context, target]),
             "encode": (together(self.encode), [context, target]),
@@ -297,35 +293,3 @@ class ConvDRAW(LatentVariableModel):
                 f"Received: context={context!r}."
             )
         return None if context is None else self.representation(context, training=training)
-
-    def _context_channels(self) -> int:
-        """Builds the representation and returns its number of channels R, 0 without a context."""
-        if self.context_shape is None:
-            return 0
-        maps = self.representation(keras.KerasTensor((None, *self.context_shape))).shape
-        height, width, _ = self.image_shape
-        if len(maps) != 4 or tuple(maps[1:3]) != ((height + 1) // 2, (width + 1) // 2):
-            raise ValueError(
-                "`representation` must return maps of half the resolution of the image. Received: "
-                f"maps of shape {tuple(maps)}, image_shape={self.image_shape}."
-            )
-        return maps[-1]
-
-
-def _representation(context_shape: Any, image_shape: tuple, channels: int, size: int) -> Any:
-    """Returns the preset: two convolutions, for contexts that are images of the same size."""
-    if context_shape is None:
-        return None
-    if len(context_shape) != 3 or tuple(context_shape[:2]) != tuple(image_shape[:2]):
-        raise ValueError(
-            "Contexts that are not images of the targets' height and width need a `representation`, "
-            f"a Keras layer that returns maps. Received: context_shape={context_shape}."
-        )
-    conv = {"kernel_size": size, "padding": "same"}
-    return keras.Sequential(
-        [
-            keras.layers.Conv2D(channels, strides=2, activation="relu", **conv),
-            keras.layers.Conv2D(channels, **conv),
-        ],
-        name="representation",
-    )

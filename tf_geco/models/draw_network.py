@@ -60,13 +60,14 @@ class DrawNetwork(keras.layers.Layer):
         """
         folded = self._fold(image)
 
-        def advance(cell: DrawStep, views: tuple, carry: tuple, noise: tf.Tensor) -> tuple:
-            return cell.infer(carry[0], *views, noise)
+        def advance(cell: DrawStep, given: tuple, carry: tuple, noise: tf.Tensor) -> tuple:
+            views, folded = given
+            return cell.infer(carry[0], views, folded, noise)
 
         zeros = (tf.zeros_like(noise[0]), tf.zeros_like(noise[0, :, 0, 0, 0]))
         state = self.cells[0].first(tf.shape(image)[0], *self.maps)
-        views = [(cell.views(folded, context), folded) for cell in self.cells]
-        canvas, latents, kl = self._recur(advance, views, (state, *zeros), noise)
+        given = [(cell.views(folded, context), folded) for cell in self.cells]
+        canvas, latents, kl = self._recur(advance, given, (state, *zeros), noise)
         return {
             "reconstruction": self._image(canvas),
             "kl": tf.reduce_sum(kl, axis=0),
@@ -99,16 +100,19 @@ class DrawNetwork(keras.layers.Layer):
         return self._image(self._recur(advance, views, (state,), inputs)[0])
 
     def _recur(
-        self, advance: Callable, views: list, carry: tuple, inputs: tf.Tensor
+        self, advance: Callable, given: list, carry: tuple, inputs: tf.Tensor
     ) -> list[tf.Tensor]:
-        """Returns the last canvas, and all further parts of what `advance` returns, `[T, ...]`."""
+        """Returns the last canvas, and all further parts of what `advance` returns, `[T, ...]`.
+
+        Whatever a step depends on is among its arguments, or recomputing would lose its gradient.
+        """
 
         def step(index: int, carry: tuple, part: tf.Tensor) -> tuple:
             index %= len(self.cells)
             take = functools.partial(advance, self.cells[index])
             if self.rematerialize:
                 take = tf.recompute_grad(take)
-            return take(views[index], carry, part)
+            return take(given[index], carry, part)
 
         if not self.unroll:
             state, *rest = tf.scan(lambda carry, part: step(0, carry, part), inputs, carry)
@@ -120,7 +124,7 @@ class DrawNetwork(keras.layers.Layer):
         return [carry[0].canvas, *[tf.stack(parts) for parts in zip(*history, strict=True)]]
 
     def _fold(self, image: tf.Tensor) -> tf.Tensor:
-        """Returns `[B, h, w, 4 C]`: each 2 x 2 block of pixels as channels; odd sides are padded."""
+        """Returns `[B, h, w, 4 C]`: blocks of 2 x 2 pixels as channels; odd sides are padded."""
         height, width, _ = self.image_shape
         padded = tf.pad(image, [[0, 0], [0, height % 2], [0, width % 2], [0, 0]])
         return tf.nn.space_to_depth(as_float32(padded), 2)

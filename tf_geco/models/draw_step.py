@@ -72,9 +72,9 @@ class DrawStep(keras.layers.Layer):
         h_enc <- LSTM([x, x - mean(r), h_dec], h_enc),   z ~ q = N(W_q * h_enc)
         p = N(W_p * h_dec),   h_dec <- LSTM([z, r], h_dec),   r <- r + W_r * h_dec
 
-    The prior p is that of the state before z is known. Images go in and out with each 2 x 2 block of
-    pixels as channels, so reading at stride 2 is part of the kernels of the cores. The share of x and
-    of a context in all of this is the same at each step: `views` gives it once.
+    The prior p is that of the state before z is known. Images go in and out with each 2 x 2 block
+    of pixels as channels, so reading at stride 2 is part of the kernels of the cores. The share of
+    x and of a context in all of this is the same at each step: `views` gives it once.
 
     Args:
         latent_channels: Channels of z.
@@ -146,9 +146,7 @@ class DrawStep(keras.layers.Layer):
         """
         prior = self.prior(state, views)
         error = image - tf.sigmoid(state.canvas)
-        encoder = self.encoder.advance(
-            [error, state.decoder.output], state.encoder, views.encoder
-        )
+        encoder = self.encoder.advance([error, state.decoder.output], state.encoder, views.encoder)
         posterior = self._normal(self.to_posterior(encoder.output))
         z = posterior.loc + posterior.scale * noise
         kl = tf.reduce_sum(tfd.kl_divergence(posterior, prior), axis=[1, 2, 3])

@@ -9,9 +9,12 @@ import keras
 import tensorflow as tf
 
 from tf_geco.constraints import Constraint
+from tf_geco.constraints.constraint import Sized
 from tf_geco.multipliers import ProportionalIntegral, Rule, log_ratio, moving_average, signed_log
 from tf_geco.objectives.objective import Objective
 from tf_geco.schedules import positive_number
+
+OVERCOMPLETE = 0.05
 
 
 @keras.saving.register_keras_serializable(package="tf_geco")
@@ -39,8 +42,9 @@ class GECO(Objective):
         initial_multiplier: A positive number, or `"auto"`: the lambda that weighs a violation of
             100 % as half a nat for each latent dimension. For a reconstruction error that is d / D,
             the least any solution needs: a linear Gaussian model has lambda = d / (D - rest).
-            Coming from below never overspends KL, which is slow to give back. It is at most 1, and
-            it is 1 where the outputs have no `"latents"`, or where the objective is not scaled.
+            Coming from below never overspends KL, which is slow to give back. With more latents
+            than values (ConvDRAW), most of which stay idle, it is 0.05. It is at most 1, and it is
+            1 where the outputs have no `"latents"`, or where the objective is not scaled.
         bounds: Least and greatest lambda, or a list of such pairs, one for each constraint. The
             default only keeps float32 from overflow.
         cost: What to minimise instead of the model's own cost: a constraint, that counts with its
@@ -115,7 +119,10 @@ class GECO(Objective):
         if not self.scaled or latents is None:
             return 1.0
         with tf.init_scope():
-            return min(1.0, math.prod(latents[1:]) / (2 * float(constraint.nats)))
+            ratio = math.prod(latents[1:]) / (2 * float(constraint.nats))
+        if ratio < 1.0:
+            return ratio
+        return OVERCOMPLETE if isinstance(constraint, Sized) else 1.0
 
     def loss_of_means(self, violation: tf.Tensor, cost: tf.Tensor) -> tf.Tensor:
         """Returns the Lagrangian, a scalar: the value of C_ma, the gradient of the batch."""

@@ -220,15 +220,19 @@ def test_interruption_before_anything_is_known_passes_on():
         evaluation.marginal_kl(model, interrupted(model.indices, 0), 8, batch_size=10)
 
 
-@pytest.mark.parametrize("name", ["dense", "flow", "users_networks"])
+@pytest.mark.parametrize(
+    "name", ["dense", "flow", "users_networks", "conv_draw", "conditional_conv_draw"]
+)
 def test_measures_of_models_against_numpy(name):
     case = MODELS[name]
     model, x = case.build(), case.data(30)
     model(x)
+    parts = [keras.tree.map_structure(lambda a, i=i: a[i : i + 10], x) for i in range(0, 30, 10)]
     with evaluation.estimate.seeded(model, 5):
-        outputs = [model(x[i : i + 10], training=False) for i in range(0, 30, 10)]
+        outputs = [model(part, training=False) for part in parts]
     kl = np.concatenate([o["kl"] for o in outputs]).astype(float)
-    error = np.concatenate([o["reconstruction"] for o in outputs]).astype(float) - x
+    target = np.concatenate([model.target(part) for part in parts])
+    error = np.concatenate([o["reconstruction"] for o in outputs]).astype(float) - target
     average = evaluation.average_kl(model, x, batch_size=10, seed=5)
     np.testing.assert_allclose(average.value, kl.mean(), rtol=1e-5)
     np.testing.assert_allclose(average.standard_error, kl.std(ddof=1) / 30**0.5, rtol=1e-4)

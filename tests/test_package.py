@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import tf_geco
 
@@ -93,5 +94,12 @@ def readme_blocks():
 def test_readme_code_runs(block, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     block = re.sub(r"epochs=\d+", "epochs=1, steps_per_epoch=2", block)
-    sequences = np.random.default_rng(0).random((64, 64, 1)).astype("float32")
-    exec(compile(block, "README.md", "exec"), {"sequences": sequences})
+    rng = np.random.default_rng(0)
+    contexts = rng.random((4, 28, 28, 2), "float32")
+    pairs = {"context": contexts, "target": rng.random((4, 28, 28, 1), "float32")}
+    given = {
+        "sequences": rng.random((64, 64, 1), "float32"),
+        "contexts": contexts,
+        "pairs": tf.data.Dataset.from_tensors(pairs),
+    }
+    exec(compile(block, "README.md", "exec"), given)

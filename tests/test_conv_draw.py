@@ -281,5 +281,7 @@ def test_a_wrong_image_or_preset_or_context_is_named():
         conv_draw(context_shape=(7, 6, 2)).sample(3)
     with pytest.raises(ValueError, match="takes no context"):
         conv_draw().sample(context=images())
-    with pytest.raises(ValueError, match="context"):
+    with pytest.raises(ValueError, match="Give either `n` or `context`"):
+        conv_draw().sample()
+    with pytest.raises(ValueError, match='takes {"context"'):
         conv_draw(context_shape=(7, 6, 2))(images())

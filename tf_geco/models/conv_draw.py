@@ -1,14 +1,14 @@
 """ConvDRAW: a recurrent, hierarchical VAE of images, unconditional and conditional."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from tf_geco.models.conditional import ConditionalModel
 from tf_geco.models.draw_network import DrawNetwork
-from tf_geco.models.latent import LatentVariableModel
 from tf_geco.models.networks import image_sizes
 from tf_geco.models.representation import representation_for
 from tf_geco.objectives import Objective
@@ -22,7 +22,7 @@ PRESETS = {
 
 
 @keras.saving.register_keras_serializable(package="tf_geco")
-class ConvDRAW(LatentVariableModel):
+class ConvDRAW(ConditionalModel):
     """ConvDRAW: T times, look at what is still wrong, draw latents, add to a canvas.
 
         z_t ~ q(z_t | x, r_{t-1}, h_{t-1}),    p(z_t | z_{<t}) = N(conv(h_{t-1})),    h = h_dec
@@ -114,13 +114,12 @@ class ConvDRAW(LatentVariableModel):
                 f"unroll=False, share_weights={share_weights}, rematerialize={rematerialize}."
             )
         self.learn_sigma = bool(learn_sigma)
-        self.context_shape = None if context_shape is None else tuple(context_shape)
-        self.representation: Any = representation_for(
-            self.context_shape, self.image_shape, representation, hidden_channels, kernel_size
-        )
         self.data_shape = (None, *self.image_shape)
-        context = {} if context_shape is None else {"context": (None, *context_shape)}
-        self.build({**context, "target": self.data_shape} if context else self.data_shape)
+        self.context_shape = None if context_shape is None else (None, *context_shape)
+        self.representation: Any = representation_for(
+            context_shape, self.image_shape, representation, hidden_channels, kernel_size
+        )
+        self.build(self.input_shapes())
 
     @classmethod
     def from_preset(
@@ -148,12 +147,10 @@ class ConvDRAW(LatentVariableModel):
         """Creates all weights; the shapes are known from the start."""
         if self.built:
             return
-        context = None if self.context_shape is None else (None, *self.context_shape)
-        channels = self.representation.compute_output_shape(context)[-1] if context else 0
         self.network = DrawNetwork(
             self.image_shape,
             self.steps,
-            {**self.sizes, "context_channels": channels},
+            {**self.sizes, "context_channels": self.represented_shape()[-1]},
             **self.options,
             dtype=self.dtype_policy,
         )
@@ -164,10 +161,6 @@ class ConvDRAW(LatentVariableModel):
         if not self.objective.built:
             outputs = {"reconstruction": self.data_shape, "latents": self.latents_shape}
             self.objective.build(self.data_shape, None, {**outputs, "kl": (None,)})
-
-    def target(self, x: Any) -> Any:
-        """Returns the images: all of the input, or the target of a conditional model."""
-        return x["target"] if self.context_shape and isinstance(x, dict) else x
 
     def call(self, x: Any, training: bool = False) -> dict[str, tf.Tensor]:
         """Returns reconstruction, KL and latents of a batch."""
@@ -184,7 +177,7 @@ class ConvDRAW(LatentVariableModel):
 
     def decode(self, latents: Any, context: Any = None) -> tf.Tensor:
         """Returns the images that latents `[B, T, h, w, latent_channels]` stand for."""
-        return self.network.decode(tf.convert_to_tensor(latents), self._represent(context))
+        return self.network.decode(tf.convert_to_tensor(latents), self.represent(context))
 
     def reconstruct(self, x: Any, seed: int | None = None) -> tf.Tensor:
         """Returns the images as the model reconstructs them, from a sample of their latents.
@@ -215,31 +208,13 @@ class ConvDRAW(LatentVariableModel):
         Raises:
             ValueError: If the model needs a context and gets none, or the reverse.
         """
-        represented = self._represent(context)
+        represented = self.represent(context)
+        if (n is None) == (context is None):
+            raise ValueError(f"Give either `n` or `context`. Received: n={n}, context={context!r}.")
         n = tf.shape(context)[0] if n is None else n
         drawn = tf.range(self.steps) < (self.steps if steps is None else steps)
         noise = tf.where(drawn[:, None, None, None, None], self._noise(n, seed), 0.0)
         return self.network.draw(noise, represented)
-
-    def endpoints(self) -> dict[str, tuple]:
-        """Returns the functions that `export` saves, with a context if the model takes one."""
-        endpoints = super().endpoints()
-        if self.context_shape is None:
-            return endpoints
-        shape = (None, *self.context_shape)
-        context = tf.TensorSpec(shape, tf.float32, name="context")
-        target = tf.TensorSpec(self.data_shape, tf.float32, name="target")
-        latents = endpoints["decode"][1][0]
-
-        def together(function: Callable) -> Callable:
-            return lambda context, target: function({"context": context, "target": target})
-
-        return {
-            "serving_default": (together(self.reconstruct), [context, target]),
-            "encode": (together(self.encode), [context, target]),
-            "decode": (self.decode, [latents, context]),
-            "sample": (lambda context: self.sample(context=context), [context]),
-        }
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of `__init__`."""
@@ -251,7 +226,7 @@ class ConvDRAW(LatentVariableModel):
             "image_shape": self.image_shape,
             "objective": serialize(self.objective),
             "steps": self.steps,
-            "context_shape": self.context_shape,
+            "context_shape": self.context_shape and self.context_shape[1:],
             "representation": serialize(self.representation),
             "learn_sigma": self.learn_sigma,
             "seed": self.seed,
@@ -269,9 +244,8 @@ class ConvDRAW(LatentVariableModel):
 
     def _infer(self, x: Any, seed: int | None, training: bool = False) -> dict[str, tf.Tensor]:
         images = as_float32(tf.convert_to_tensor(self.target(x)))
-        context = x.get("context") if isinstance(x, dict) else None
-        noise = self._noise(tf.shape(images)[0], seed)
-        outputs = self.network.infer(images, self._represent(context, training), noise)
+        context = self.represent(self.context(x), training)
+        outputs = self.network.infer(images, context, self._noise(tf.shape(images)[0], seed))
         if self.learn_sigma:
             mean = outputs["reconstruction"]
             scale = tf.ones_like(mean) * as_float32(tf.exp(self.log_sigma))
@@ -283,13 +257,3 @@ class ConvDRAW(LatentVariableModel):
         _, steps, *maps = self.latents_shape
         noise = tfd.Normal(0.0, 1.0).sample([steps, n, *maps], seed=self.make_seed(seed))
         return tf.ensure_shape(noise, [steps, None, *maps])
-
-    def _represent(self, context: Any, training: bool = False) -> Any:
-        """Returns the representation of a context, `[B, h, w, R]`, or `None` without one."""
-        if (context is None) != (self.context_shape is None):
-            needs = "a" if context is None else "no"
-            raise ValueError(
-                f"This model takes {needs} context (context_shape={self.context_shape}). "
-                f"Received: context={context!r}."
-            )
-        return None if context is None else self.representation(context, training=training)

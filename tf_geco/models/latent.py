@@ -38,8 +38,9 @@ class LatentVariableModel(ConstrainedModel):
 
     def fit(self, x: Any = None, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """Trains, as `keras.Model.fit`; warns once if images are not in [0, 1]."""
-        if not self._warned_of_range:
-            self._warned_of_range = warn_outside_unit_range(self.target(first_examples(x)))
+        examples = None if self._warned_of_range else first_examples(x)
+        if examples is not None:
+            self._warned_of_range = warn_outside_unit_range(self.target(examples))
         return super().fit(x, *args, **kwargs)
 
     def cost(self, x: Any, y: Any, outputs: dict) -> tf.Tensor:

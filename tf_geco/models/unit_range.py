@@ -3,6 +3,7 @@
 import warnings
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
@@ -12,8 +13,8 @@ def first_examples(data: Any) -> Any:
     if isinstance(data, tf.data.Dataset):
         batch = next(iter(data.take(1)), None)
         return batch[0] if isinstance(batch, tuple) else batch
-    if isinstance(data, np.ndarray | tf.Tensor):
-        return data[:256]
+    if all(isinstance(part, np.ndarray | tf.Tensor) for part in keras.tree.flatten(data)):
+        return keras.tree.map_structure(lambda part: part[:256], data)
     return None
 
 

@@ -283,5 +283,5 @@ def test_a_wrong_image_or_preset_or_context_is_named():
         conv_draw().sample(context=images())
     with pytest.raises(ValueError, match="Give either `n` or `context`"):
         conv_draw().sample()
-    with pytest.raises(ValueError, match='takes {"context"'):
+    with pytest.raises(ValueError, match=r'takes {"context"'):
         conv_draw(context_shape=(7, 6, 2))(images())

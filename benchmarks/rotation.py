@@ -18,13 +18,9 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
-import matplotlib as mpl
 import numpy as np
 import tensorflow as tf
 from scipy import ndimage
-
-mpl.use("Agg")
-import matplotlib.pyplot as plt
 
 import tf_geco
 
@@ -72,16 +68,10 @@ class Agreement(keras.callbacks.Callback):
 
 def picture(model, callback, path):
     """Draws contexts, a held-out target, and two predictions for each."""
-    context, rows = callback.context[:16], {}
-    rows["digit"], rows["turn"] = context[..., :1], context[..., 1:]
-    rows["target"] = callback.target[:16]
-    rows |= {f"prediction {k}": model.sample(context=context, seed=k).numpy() for k in (1, 2)}
-    figure, axes = plt.subplots(len(rows), 1, figsize=(10, 3.4))
-    for axis, (name, images) in zip(axes, rows.items(), strict=True):
-        axis.imshow(np.concatenate(images[..., 0], axis=1), cmap="gray", vmin=0, vmax=1)
-        axis.set(xticks=[], yticks=[])
-        axis.set_ylabel(name, rotation=0, ha="right", va="center")
-    figure.savefig(path, dpi=120, bbox_inches="tight")
+    context = callback.context[:16]
+    rows = {"digit": context[..., :1], "turn": context[..., 1:], "target": callback.target[:16]}
+    rows |= {f"prediction {k}": model.sample(context=context, seed=k) for k in (1, 2)}
+    tf_geco.plotting.samples_grid(rows).savefig(path, dpi=120)
 
 
 def main():

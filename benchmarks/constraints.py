@@ -10,13 +10,15 @@ are means over the last 5 % of steps, on training batches: the KL, and for each 
     1 + C / scale,    feasible up to 1.05: for an error RE / kappa^2, and for an accuracy or a
                       correlation (1 - measured) / (1 - kappa).
 
-Prints a table and writes all runs to benchmarks/results/constraints.json.
+Prints a table and writes all runs to benchmarks/results/constraints.json. Of a single constraint it
+also shows the KL of fixed weights where the ratio is 1, interpolated between those of the grid.
 """
 
 import argparse
 import functools
 import itertools
 import json
+import math
 import os
 import platform
 from pathlib import Path
@@ -24,6 +26,7 @@ from pathlib import Path
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
+import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
 from tqdm import tqdm
@@ -120,21 +123,28 @@ def name_of(cell):
 
 
 def row(cell, runs):
-    """Returns a line of the table: is GECO feasible, are fixed weights, and at which KL."""
+    """Returns a line of the table."""
     name = name_of(cell)
     geco = runs[f"{name}, GECO"]
     fixed = [run for key, run in runs.items() if key.startswith(f"{name}, fixed")]
-    reached = [run["kl"] for run in fixed if max(run["ratio"]) <= BAND]
-    least = f"{min(reached):.1f}" if reached else "-"
-    ratios, weights = (" ".join(f"{v:.3g}" for v in geco[k]) for k in ("ratio", "multiplier"))
+    reached = [run for run in fixed if max(run["ratio"]) <= BAND]
     met = "yes" if max(geco["ratio"]) <= BAND else "NO" if reached else "no"
-    feasible = f"{len(reached)} of {len(fixed)}"
-    return f"{name:22}{met:>5}{ratios:>14}{weights:>16}{geco['kl']:>8.1f}{feasible:>9}{least:>9}"
+    ratios, weights = (" ".join(f"{v:.3g}" for v in geco[k]) for k in ("ratio", "multiplier"))
+    at_one = f"{kl_at_tolerance(fixed):.1f}" if len(cell) == 1 else ""
+    line = f"{name:22}{met:>9}{ratios:>13}{weights:>16}{geco['kl']:>7.1f}"
+    return f"{line}{f'{len(reached)} of {len(fixed)}':>9}{at_one:>8}"
+
+
+def kl_at_tolerance(fixed):
+    """Returns the KL that fixed weights have where the ratio is 1, by interpolation of logs."""
+    points = sorted((math.log(run["ratio"][0]), math.log(run["kl"])) for run in fixed)
+    return math.exp(np.interp(0.0, *zip(*points, strict=True), left=math.nan, right=math.nan))
 
 
 def table(cells, runs):
-    """Returns the cells that are done; NO marks one that only fixed weights meet."""
-    head = f"{'GECO:':>27}{'ratio':>14}{'lambda':>16}{'KL':>8}{'fixed:':>9}{'least KL':>9}"
+    """Returns the cells that are done, as text; NO marks one that only fixed weights meet."""
+    columns = f"{'feasible':>9}{'ratio':>13}{'lambda':>16}{'KL':>7}{'feasible':>9}{'KL at 1':>8}"
+    head = f"{'':22}{'GECO':>9}{'':36}{'fixed':>9}\n{'':22}{columns}"
     done = [c for c in cells if all(key in runs for key, *_ in planned([c]))]
     return "\n".join([head, *(row(cell, runs) for cell in done)])
 

@@ -19,6 +19,7 @@ from tf_geco import (
     theory,
 )
 from tf_geco.callbacks import GECOCallback
+from tf_geco.evaluation import tolerance_guide
 from tf_geco.models import VAE, ConvDRAW
 from tf_geco.objectives import ELBO, GECO
 
@@ -41,4 +42,5 @@ __all__ = [
     "posteriors",
     "schedules",
     "theory",
+    "tolerance_guide",
 ]

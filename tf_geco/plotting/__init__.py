@@ -9,6 +9,7 @@ from tf_geco.plotting.images import samples_grid
 from tf_geco.plotting.information_plane import draw_limit, information_plane
 from tf_geco.plotting.latents import latent_scatter
 from tf_geco.plotting.partitions import blur_and_holes
+from tf_geco.plotting.tolerance_guide import tolerance_guide
 from tf_geco.plotting.trajectory import trajectory
 
 __all__ = [
@@ -20,5 +21,6 @@ __all__ = [
     "lipschitz_fixed_points",
     "phase_transitions",
     "samples_grid",
+    "tolerance_guide",
     "trajectory",
 ]

@@ -31,7 +31,7 @@ def samples_grid(rows: dict[str, Any], *, axes: Any = None) -> Any:
     """
     if not rows:
         raise ValueError("`rows` must name at least one row of images. Received: rows={}.")
-    images = [_as_colour(name, row) for name, row in rows.items()]
+    images = [as_colour(name, row) for name, row in rows.items()]
     columns = min(len(row) for row in images)
     canvas = np.concatenate([np.concatenate(list(row[:columns]), axis=1) for row in images])
     height = images[0].shape[1]
@@ -47,7 +47,7 @@ def samples_grid(rows: dict[str, Any], *, axes: Any = None) -> Any:
     return axes.figure
 
 
-def _as_colour(name: str, row: Any) -> np.ndarray:
+def as_colour(name: str, row: Any) -> np.ndarray:
     """Returns images `[n, H, W, 3]`."""
     row = np.asarray(row, dtype=float)
     row = row[..., np.newaxis] if row.ndim == 3 else row

@@ -1,0 +1,88 @@
+"""Which tolerance should I ask for? The picture of what each error means."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from tf_geco.plotting._matplotlib import pyplot, ticker
+from tf_geco.plotting.images import as_colour
+
+
+def tolerance_guide(guide: Any) -> Any:
+    """Draws what each reconstruction error means on a data set.
+
+    On the left the error of linear codes, with the tolerances that were asked about as lines. On
+    the right, if the data are images, three of them by those codes, and blurred to each tolerance.
+
+    Args:
+        guide: `tf_geco.tolerance_guide(data)`, or anything with its attributes.
+
+    Returns:
+        The matplotlib figure.
+
+    Example:
+    ```python
+    figure = tf_geco.plotting.tolerance_guide(tf_geco.tolerance_guide(images))
+    figure.savefig("errors.png")
+    ```
+    """
+    if guide.examples.ndim != 4 or guide.examples.shape[-1] not in (1, 3):
+        figure = pyplot().figure(figsize=(4.5, 3.5), layout="constrained")
+        _draw_errors(figure.subplots(), guide)
+        return figure
+    figure = pyplot().figure(figsize=(9, 4), layout="constrained")
+    left, right = figure.subfigures(1, 2, width_ratios=[1, 1.2])
+    _draw_errors(left.subplots(), guide)
+    names = ["mean", *map(str, guide.components[1:])]
+    labels = [f"{name}\n{error:.3f}" for name, error in zip(names, guide.errors, strict=True)]
+    codes = dict(zip(labels, guide.projections, strict=True))
+    blurs = dict(zip((f"{t:g}" for t in guide.tolerances), guide.blurred, strict=True))
+    columns = 1 + max(len(codes), len(blurs))
+    upper, lower = right.subplots(2, 1)
+    _draw_strip(upper, codes | {"data\n0": guide.examples}, columns)
+    upper.set_title("PCA: number of components, RMS error", fontsize="medium")
+    _draw_strip(lower, blurs | {"data": guide.examples}, columns)
+    lower.set_title("blurred to an RMS error", fontsize="medium")
+    return figure
+
+
+def _draw_errors(axes: Any, guide: Any) -> None:
+    """Draws the error by number of components, the tolerances, and the error of rounding."""
+    places = np.arange(len(guide.components))
+    axes.plot(places, guide.errors, "o-", ms=5, lw=1, label="PCA")
+    axes.set_xticks(places, ["mean", *map(str, guide.components[1:])])
+    text = {"xycoords": ("axes fraction", "data"), "textcoords": "offset points"}
+    for tolerance in guide.tolerances:
+        label = "tolerances" if tolerance == guide.tolerances[0] else None
+        axes.axhline(tolerance, color="crimson", lw=0.8, label=label)
+        style = {"color": "crimson", "va": "center", "fontsize": "small"}
+        axes.annotate(f"{tolerance:g}", (1, tolerance), (3, 0), **text, **style)
+    if guide.rounding is not None:
+        axes.axhline(guide.rounding, color="0.5", lw=0.8, ls="--")
+        axes.annotate("rounding of 8-bit images", (0, guide.rounding), (3, 3), **text, color="0.4")
+    axes.set(xlabel="components of PCA", ylabel="RMS error")
+    if guide.errors[-1] > 0:
+        _count_orders(axes)
+    axes.legend(frameon=False, loc="center left")
+    axes.spines[["top", "right"]].set_visible(False)
+
+
+def _count_orders(axes: Any) -> None:
+    """Makes the scale of errors logarithmic, with plain numbers."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(ticker().LogLocator(subs=(1.0, 2.0, 5.0)))
+    axes.yaxis.set_major_formatter(ticker().FormatStrFormatter("%g"))
+    axes.yaxis.set_minor_formatter(ticker().NullFormatter())
+
+
+def _draw_strip(axes: Any, strip: Mapping[str, np.ndarray], columns: int) -> None:
+    """Draws columns of images `[n, H, W, C]`, to the right, each above its label."""
+    images = [np.concatenate(list(as_colour(name, column))) for name, column in strip.items()]
+    height, width, _ = images[0].shape
+    blank = columns - len(images)
+    axes.imshow(np.concatenate([np.ones((height, blank * width, 3)), *images], axis=1))
+    axes.set_xticks([(blank + i + 0.5) * width - 0.5 for i in range(len(images))], list(strip))
+    axes.set_yticks([])
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)

@@ -6,12 +6,13 @@
 
 A cell is a data set, a network, a tolerance kappa and a number of steps. Its score is the KL of
 GECO over that of the frontier: of beta-VAEs on a grid of betas, interpolated at RE = kappa^2. With
-Adam only beta sigma^2 matters, and training does not know how long it will last, so one run of a
-beta serves all tolerances and all numbers of steps. Finished runs are kept in
+Adam only beta sigma^2 matters, and a constant beta does not know how long training will last, so
+one run of a beta serves all tolerances and all numbers of steps. Finished runs are kept in
 benchmarks/results/no_sweep.json and not repeated; no_sweep.png shows them.
 """
 
 import argparse
+import itertools
 import json
 import os
 import platform
@@ -56,31 +57,24 @@ def vae(network, shape, objective):
     return model
 
 
-def train(group, objective, seed=0, data_dir=None):
-    """Trains once and returns what was measured at each number of steps."""
+def train(group, objective, steps, seed=0, data_dir=None):
+    """Trains for the last of some numbers of steps and returns what was measured at each."""
     data, network = group.split("/")
     where = {"download": False, "data_dir": data_dir} if data == "cifar10" else {}
     images = tf_geco.datasets.load(data, BATCH, "train", seed=seed, **where)
     images = images.map(lambda image, label: image).repeat()
     keras.utils.set_random_seed(seed)
     model = vae(network, images.element_spec.shape[1:], objective)
-    epochs = max(frontier.STEPS) // BLOCK
-    told = []
+    options = {"steps_per_epoch": BLOCK, "epochs": max(steps) // BLOCK, "verbose": 0}
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        count = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: told.append(len(caught)))
-        model.fit(
-            images,
-            steps_per_epoch=BLOCK,
-            epochs=epochs,
-            callbacks=[tf_geco.GECOCallback(), count],
-            verbose=0,
-        )
+        model.fit(images, callbacks=[tf_geco.GECOCallback()], **options)
+    told = any("looks out of reach" in str(warning.message) for warning in caught)
     history = {name: np.array(values) for name, values in model.history.history.items()}
-    return {str(steps): measured(history, told, steps) for steps in frontier.STEPS}
+    return {str(n): measured(history, n) | ({"told": told} if told else {}) for n in steps}
 
 
-def measured(history, told, steps):
+def measured(history, steps):
     """Returns RE and KL over the last 5 % of the steps, and what became of lambda until then."""
     end, length = steps // BLOCK, steps // BLOCK // 20
     row = {
@@ -89,7 +83,6 @@ def measured(history, told, steps):
     }
     if "lambda" in history:
         row |= {"lambda": history["lambda"][end - 1], "peak": history["lambda"][:end].max()}
-        row |= {"warned": told[end - 1] > 0}
     return {name: float(f"{value:.5g}") for name, value in row.items()}
 
 
@@ -101,25 +94,26 @@ class Runs:
         self.finished = json.loads(path.read_text())["runs"] if path.exists() else {}
         self.progress = tqdm(unit="run")
 
-    def get(self, group, name, objective, seed=0):
+    def get(self, group, name, objective, steps, seed):
         """Returns the run of a group of cells that has this name."""
         key = f"{group}/{name}/seed {seed}"
-        if key not in self.finished:
+        if not {str(n) for n in steps} <= set(self.finished.get(key, {})):
             self.progress.set_description(key)
-            self.finished[key] = train(group, objective, seed, self.data_dir)
+            self.finished[key] = train(group, objective, steps, seed, self.data_dir)
             self.progress.update()
             self.save()
         return self.finished[key]
 
-    def beta(self, group, power, seed):
+    def beta(self, group, power, steps, seed):
         """Returns the run of a constant beta, a power of the finest ratio of the grid."""
         beta = float(f"{frontier.RATIO**-power:.5g}")
-        return self.get(group, f"beta {beta:g}", tf_geco.ELBO(beta=beta), seed)
+        return self.get(group, f"beta {beta:g}", tf_geco.ELBO(beta=beta), steps, seed)
 
-    def geco(self, group, kappa, seed):
-        """Returns the run of GECO, with its defaults."""
+    def geco(self, group, kappa, steps, seed):
+        """Returns the run of GECO, with its defaults: it knows how long it will be."""
         wish = tf_geco.constraints.ReconstructionError(kappa)
-        return self.get(group, f"geco {kappa:g}", tf_geco.GECO([wish]), seed)
+        name = f"geco {kappa:g} in {steps}"
+        return self.get(group, name, tf_geco.GECO([wish]), [steps], seed)
 
     def save(self):
         """Writes what is finished, with the versions of what it ran on."""
@@ -127,42 +121,51 @@ class Runs:
         versions = {name: package.__version__ for name, package in packages.items()}
         versions["python"] = platform.python_version()
         self.path.parent.mkdir(exist_ok=True)
-        lines = [f'  {json.dumps(k)}: {json.dumps(v)}' for k, v in sorted(self.finished.items())]
+        lines = [f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in sorted(self.finished.items())]
         body = ",\n".join(lines)
         self.path.write_text(f'{{"versions": {json.dumps(versions)},\n"runs": {{\n{body}\n}}}}\n')
 
 
-def sweep(runs, group, seed, width):
+def sweep(runs, group, steps, seed, width):
     """Trains beta-VAEs until the frontier is known at all tolerances, `width` powers apart."""
     known = {}
-    while (power := frontier.next_power(known, width)) is not None:
-        known[power] = runs.beta(group, power, seed)
+    while (power := frontier.next_power(known, steps, width)) is not None:
+        known[power] = runs.beta(group, power, steps, seed)
 
 
-def baselines(runs, group, seed):
+def baselines(runs, group, steps, seed):
     """Trains the ELBOs that need no sweep: annealed by hand, either way it is read; optimal."""
     anneal = tf_geco.schedules.LinearAnneal(2.0, 0.7, steps=1000)
-    runs.get(group, "annealed beta, sigma 0.1", tf_geco.ELBO(0.1, anneal), seed)
-    runs.get(group, "annealed sigma", tf_geco.ELBO(anneal), seed)
-    runs.get(group, "optimal sigma", tf_geco.ELBO("optimal"), seed)
+    runs.get(group, "annealed beta, sigma 0.1", tf_geco.ELBO(0.1, anneal), steps, seed)
+    runs.get(group, "annealed sigma", tf_geco.ELBO(anneal), steps, seed)
+    runs.get(group, "optimal sigma", tf_geco.ELBO("optimal"), steps, seed)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("groups", nargs="*", default=GROUPS, help="data set/network, several")
     parser.add_argument("--kappas", nargs="+", type=float, default=frontier.KAPPAS)
+    parser.add_argument("--steps", nargs="+", type=int, default=frontier.STEPS)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
-    parser.add_argument("--only", choices=["sweep", "table"], help="leave out the rest")
+    parser.add_argument("--only", nargs="*", default=["coarse", "geco", "elbo", "fine"])
     parser.add_argument("--data-dir", help="folder of TensorFlow Datasets, for cifar10")
     options = parser.parse_args()
     runs = Runs(RESULTS, options.data_dir)
-    cells = [(group, seed) for seed in options.seeds for group in options.groups]
-    for width in (4, 2, 1) if options.only != "table" else ():
-        for group, seed in cells:
-            sweep(runs, group, seed, width)
-            if options.only is None:
-                [runs.geco(group, kappa, seed) for kappa in options.kappas]
-                baselines(runs, group, seed)
+    for part in options.only:
+        for seed, group in itertools.product(options.seeds, options.groups):
+            if part in ("coarse", "fine", "finest"):
+                sweep(
+                    runs,
+                    group,
+                    options.steps,
+                    seed,
+                    width={"coarse": 4, "fine": 2, "finest": 1}[part],
+                )
+            elif part == "elbo":
+                baselines(runs, group, options.steps, seed)
+            else:
+                for kappa, steps in itertools.product(options.kappas, options.steps):
+                    runs.geco(group, kappa, steps, seed)
     runs.progress.close()
     print(frontier.table(runs.finished))
     frontier.draw(runs.finished, RESULTS.with_suffix(".png"))

@@ -90,14 +90,18 @@ def _score(runs, group, name, seed, steps):
 
 
 def verdict(row):
-    """Returns in words whether a tolerance was met, and if not, whether it could have been."""
+    """Returns in words whether a tolerance was met, and if not, whether it could have been.
+
+    "Told so" means that `GECOCallback` said that it looks out of reach.
+    """
     if not row["kappa"]:
         return ""
+    told = ", told so" if row.get("told") else ""
     if row["ratio"] <= 1.02:
-        return "" if row["frontier"] else "met, by no beta"
+        return ("" if row["frontier"] else "met, by no beta") + told
     if row["frontier"]:
-        return "NOT MET"
-    return "out of reach, " + ("BEATEN" if row["beaten"] else "on the front")
+        return "NOT MET" + told
+    return "out of reach, " + ("BEATEN" if row["beaten"] else "on the front") + told
 
 
 def table(runs):
@@ -138,37 +142,34 @@ def draw(runs, path):
 
     rows = [row for row in scores(runs) if row["kappa"] and row["seed"] == 0]
     groups = list(dict.fromkeys(row["group"] for row in rows))
+    size = (12, 2.9 * len(groups) + 0.6)
     figure, axes = plt.subplots(
-        len(groups),
-        len(STEPS),
-        figsize=(12, 3.2 * len(groups)),
-        squeeze=False,
-        layout="constrained",
+        len(groups), len(STEPS), figsize=size, squeeze=False, layout="constrained"
     )
     for (group, steps), axis in zip(itertools.product(groups, STEPS), axes.flat, strict=True):
-        points = sorted(sweep_points(runs, group, steps, 0))
         shown = [row for row in rows if (row["group"], row["steps"]) == (group, steps)]
         axis.set_visible(bool(shown))
         if shown:
-            _panel(axis, points, shown)
+            _panel(axis, sorted(sweep_points(runs, group, steps, 0)), shown)
             axis.set_title(f"{group}, {steps:,} steps", fontsize=10)
-    figure.savefig(path, dpi=110)
+    lines = {line.get_label(): line for axis in axes.flat for line in axis.lines}
+    names = sorted(name for name in lines if not name.startswith("_"))
+    figure.legend([lines[n] for n in names], names, loc="outside upper center", ncols=len(names))
+    figure.savefig(path, dpi=100)
     plt.close(figure)
 
 
 def _panel(axis, points, rows):
-    axis.plot(*_rms(points), "o-", color="0.6", markersize=4, label="constant beta, a run each")
-    for index, row in enumerate(rows):
-        colour, kappa = f"C{index}", row["kappa"]
+    axis.plot(*_rms(points), "o-", color="0.6", markersize=4, label="a constant beta each")
+    for row in rows:
+        kappa, colour = row["kappa"], f"C{sorted(KAPPAS).index(row['kappa'])}"
         axis.axvline(kappa, color=colour, linestyle=":", linewidth=1)
-        axis.plot(
-            *_rms([(row["re"], row["kl"])]), "D", color=colour, label=f"GECO, kappa {kappa:g}"
-        )
+        label = f"GECO, kappa {kappa:g}"
+        axis.plot(*_rms([(row["re"], row["kl"])]), "D", color=colour, label=label)
     axis.set(xscale="log", yscale="log", xlabel="root-mean-square error", ylabel="KL, nats")
-    ticks = [*KAPPAS, 0.25]
+    ticks = [0.06, 0.08, 0.1, 0.125, 0.175, 0.25]
     axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks], fontsize=8)
     axis.set_xticks([], minor=True)
-    axis.legend(fontsize=7)
 
 
 def _rms(points):

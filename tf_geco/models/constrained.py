@@ -49,9 +49,7 @@ class ConstrainedModel(keras.Model):
         """Trains, as `keras.Model.fit`; the objective learns how many steps there will be."""
         given = inspect.signature(super().fit).bind(*args, **kwargs).arguments
         callbacks = given.pop("callbacks", None) or []
-        if isinstance(callbacks, keras.callbacks.CallbackList):
-            callbacks.append(Plan())
-        else:
+        if not isinstance(callbacks, keras.callbacks.CallbackList):
             callbacks = [*tf.nest.flatten(callbacks), Plan()]
         return super().fit(**given, callbacks=callbacks)
 

@@ -50,7 +50,8 @@ def test_algorithm_1_step_by_step(size):
 
 def test_scaled_proportional_integral_step_by_step():
     integral, proportional, decay = 0.02, 1.5, 0.9
-    rule = ProportionalIntegral(integral, proportional, knee=np.inf, hold=np.inf, reach=np.inf)
+    off = dict.fromkeys(("periods", "knee", "hold", "reach"), np.inf)
+    rule = ProportionalIntegral(integral, proportional, **off)
     objective = geco("ab", rule=rule, decay=decay, initial_multiplier=0.3)
     log_multiplier, average, last = np.log([0.3, 0.3]), None, None
     for t, (cost, violations) in enumerate(zip(*batches_of(2), strict=True)):
@@ -137,6 +138,23 @@ def test_multiplier_starts_at_latents_over_pixels():
     x = tf.zeros([2, 8, 8, 1])
     objective(x, outputs={"reconstruction": x, "latents": tf.zeros([2, 16])})
     np.testing.assert_allclose(objective.multiplier, [16 / 64])
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_fit_tells_how_many_steps_there_will_be(known):
+    objective = tf_geco.GECO([ReconstructionError(0.1)])
+    networks = tf_geco.models.dense_networks((4,), 2, hidden=(8,))
+    model = tf_geco.VAE(*networks, tf_geco.posteriors.DiagonalNormal(2), objective)
+    model.compile("adam")
+    data = tf.data.Dataset.from_tensors(tf.zeros([2, 4])).repeat(5)
+    data = data if known else data.filter(lambda _: True)
+    seen = []
+    watch = keras.callbacks.LambdaCallback(
+        on_epoch_end=lambda *_: seen.append(int(objective.planned_steps))
+    )
+    model.fit(data, epochs=3, verbose=0, callbacks=watch)
+    model.fit(data, epochs=6, initial_epoch=4, verbose=0, callbacks=[watch])
+    assert seen == ([15, 15, 15, 25, 25] if known else [0, 15, 15, 15, 25])
 
 
 def test_multiplier_stays_within_its_bounds():

@@ -12,6 +12,9 @@ import tensorflow as tf
 
 from tf_geco.schedules import positive_number
 
+LONG = 10_000  # steps from which on no training is paced more slowly
+USUAL = 2_000  # steps that a training of unknown length is paced for
+
 
 def moving_average(
     average: tf.Tensor, value: tf.Tensor, decay: float, first: tf.Tensor
@@ -73,7 +76,12 @@ class Rule:
     memory_size = 0
 
     def __call__(
-        self, log_multiplier: tf.Tensor, error: tf.Tensor, memory: tf.Tensor, first: tf.Tensor
+        self,
+        log_multiplier: tf.Tensor,
+        error: tf.Tensor,
+        memory: tf.Tensor,
+        first: tf.Tensor,
+        steps: tf.Tensor,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the next log lambda and the next memory.
 
@@ -82,6 +90,7 @@ class Rule:
             error: What is to be brought to zero, `[L]`: C_ma, or in the scaled form `log_ratio`.
             memory: What this function returned last, `[memory_size, L]`; zeros at first.
             first: Boolean scalar, whether this is the first step.
+            steps: Number of steps of the whole training, a scalar; 0 if it is not known.
         """
         raise NotImplementedError
 
@@ -120,7 +129,12 @@ class Exponential(Rule):
         self.rate = positive_number(rate, "rate")
 
     def __call__(
-        self, log_multiplier: tf.Tensor, error: tf.Tensor, memory: tf.Tensor, first: tf.Tensor
+        self,
+        log_multiplier: tf.Tensor,
+        error: tf.Tensor,
+        memory: tf.Tensor,
+        first: tf.Tensor,
+        steps: tf.Tensor,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the next log lambda and an empty memory."""
         return log_multiplier + self.rate * error, memory
@@ -137,24 +151,33 @@ class ProportionalIntegral(Rule):
         log lambda <- log lambda + K_I b s(e_t) + K_P (e_t - e_{t-1})
         s(e) = e / sqrt(1 + |e| / knee)
 
-    Lambda stands still while the error decays as -de/dt = s(e) K_I / K_P: near the tolerance with
-    the time constant K_P / K_I, 200 steps by default. An error that falls faster than that, because
-    the networks are still learning, lets lambda fall; a slower one makes it rise. So lambda rises
-    only as far as it must, and little KL is spent that has to be given back. Three guards:
+    Lambda stands still while the error decays as -de/dt = s(e) b K_I / K_P: near the tolerance with
+    the time constant K_P / (K_I b). An error that falls faster than that, because the networks are
+    still learning, lets lambda fall; a slower one makes it rise. So lambda rises only as far as it
+    must, and little KL is spent that has to be given back, which is slow.
 
-    - `knee`: far from the tolerance only the root of the error counts, so that a distant tolerance
-      is not rushed at.
-    - `hold`: while an error is above it, lambda does not fall below where it started, because the
-      early fall of every error would otherwise drive it to zero.
+    Below the tolerance b is 1 and the time constant 200 steps by default. Above it b <= 1 is the
+    product of the first two of these guards:
+
+    - `periods`: b = min(1, periods K_P / (K_I T)) spreads the approach over the T steps of the
+      training, which `fit` tells the objective. A time constant of T / 10 reaches a distant
+      tolerance after about half of them.
     - `reach`: lambda_0 being where lambda started, b = min(1, reach lambda_0 / (lambda e^e)) slows
       the rise of an error that no longer answers. In a linear Gaussian model the share of the error
       that lambda can still remove is lambda_0 / (lambda e^e), so the default stops pressing in
       earnest at the last 3 %.
+    - `knee`: far from the tolerance only the root of the error counts, so that a distant tolerance
+      is not rushed at.
+    - `hold`: while an error is above it, lambda does not fall below where it started, because the
+      early fall of every error would otherwise drive it to zero.
 
     Args:
         integral: K_I, per step.
         proportional: K_P. A reconstruction error falls by about one unit of its logarithm for one
             of log lambda; ten times that gain damps slow networks.
+        periods: How many time constants of the approach fit into a training. One of more than
+            10,000 steps is paced like one of 10,000, one of unknown length like one of 2,000. `inf`
+            turns the guard off.
         knee: Error above which only its root counts. `inf` turns the guard off.
         hold: Error above which lambda stays at least where it started. `inf` turns it off.
         reach: How many times lambda_0 to press for. `inf` turns the guard off.
@@ -175,37 +198,48 @@ class ProportionalIntegral(Rule):
         integral: float = 0.05,
         proportional: float = 10.0,
         *,
+        periods: float = 10.0,
         knee: float = 0.3,
         hold: float = 0.1,
         reach: float = 30.0,
     ) -> None:
         self.integral = positive_number(integral, "integral")
         self.proportional = positive_number(proportional, "proportional")
-        guards = {"knee": knee, "hold": hold, "reach": reach}
+        guards = {"periods": periods, "knee": knee, "hold": hold, "reach": reach}
         for name, guard in guards.items():
             if guard != math.inf:
                 positive_number(guard, name)
-        self.knee, self.hold, self.reach = float(knee), float(hold), float(reach)
+        self.periods, self.knee = float(periods), float(knee)
+        self.hold, self.reach = float(hold), float(reach)
 
     def __call__(
-        self, log_multiplier: tf.Tensor, error: tf.Tensor, memory: tf.Tensor, first: tf.Tensor
+        self,
+        log_multiplier: tf.Tensor,
+        error: tf.Tensor,
+        memory: tf.Tensor,
+        first: tf.Tensor,
+        steps: tf.Tensor,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the next log lambda; the memory is the error and the first log lambda."""
         last = tf.where(first, error, memory[0])
         start = tf.where(first, log_multiplier, memory[1])
+        brake = tf.where(error > 0.0, self._brake(log_multiplier - start, error, steps), 1.0)
         softened = error * tf.math.rsqrt(1.0 + tf.abs(error) / self.knee)
-        rise = self.integral * self._brake(log_multiplier - start, error) * softened
-        proposal = log_multiplier + rise + self.proportional * (error - last)
+        proposal = log_multiplier + self.integral * brake * softened
+        proposal += self.proportional * (error - last)
         held = tf.maximum(proposal, tf.minimum(log_multiplier, start))
         proposal = tf.where(error > self.hold, held, proposal)
         return proposal, tf.stack([error, start])
 
-    def _brake(self, risen: tf.Tensor, error: tf.Tensor) -> tf.Tensor:
-        """Returns b, which slows a rise that the error does not answer."""
+    def _brake(self, risen: tf.Tensor, error: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
+        """Returns b where the error is above its tolerance."""
+        steps = tf.cast(tf.where(steps > 0, tf.minimum(steps, LONG), USUAL), error.dtype)
+        pace = self.proportional / self.integral
+        patience = tf.minimum(self.periods * pace / steps, 1.0)
         beyond = risen + error - math.log(self.reach)
-        return tf.where(error > 0.0, tf.exp(-tf.maximum(beyond, 0.0)), 1.0)
+        return patience * tf.exp(-tf.maximum(beyond, 0.0))
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of `__init__`."""
-        names = ("integral", "proportional", "knee", "hold", "reach")
+        names = ("integral", "proportional", "periods", "knee", "hold", "reach")
         return {name: getattr(self, name) for name in names}

@@ -1,11 +1,13 @@
 """The model contract: a Keras model that minimises a cost under constraints."""
 
+import inspect
 from collections.abc import Callable
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from tf_geco.models.plan import Plan
 from tf_geco.models.progress import Progress
 from tf_geco.objectives.objective import Objective, weighted_sums
 from tf_geco.replicas import all_finite, refuse_parameter_servers, replica_count
@@ -42,6 +44,14 @@ class ConstrainedModel(keras.Model):
         cost_name = self.cost_name if objective.cost is None else "cost"
         self.progress = Progress(cost_name, objective.constraints)
         self._forward_backward = self._gradients
+
+    def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
+        """Trains, as `keras.Model.fit`; the objective learns how many steps there will be."""
+        given = inspect.signature(super().fit).bind(*args, **kwargs).arguments
+        callbacks = given.pop("callbacks", None) or []
+        if not isinstance(callbacks, keras.callbacks.CallbackList):
+            callbacks = [*tf.nest.flatten(callbacks), Plan()]
+        return super().fit(**given, callbacks=callbacks)
 
     def cost(self, x: Any, y: Any, outputs: dict) -> tf.Tensor:
         """Returns what to minimise for each example, `[B]`."""

@@ -101,6 +101,7 @@ class GECO(Objective):
                 f"`cost` must be a `tf_geco.constraints.Constraint`. Received: cost={cost!r}."
             )
         self.cost = cost
+        self._planned_at_first = 0
 
     def build(self, x_shape: Any, y_shape: Any = None, outputs_shape: Any = None) -> None:
         """Builds the constraints and creates the state."""
@@ -111,6 +112,21 @@ class GECO(Objective):
             "log_multiplier", (size,), [math.log(i) for i in initial]
         )
         self.memory = self.add_state("memory", (self.rule.memory_size, size))
+        self.planned_steps = self.add_state("planned_steps", (), self._planned_at_first, "int64")
+
+    def plan(self, steps: int) -> None:
+        """Says how many steps of training there will be from now on. `fit` says it by itself.
+
+        A rule may take it as a time scale: the default reaches a distant tolerance after about half
+        of a training.
+
+        Args:
+            steps: Number of steps to come.
+        """
+        if self.built:
+            self.planned_steps.assign(self.step + steps)
+        else:
+            self._planned_at_first = steps
 
     def _initial(self, constraint: Constraint, outputs_shape: Any) -> float:
         if self.initial_multiplier != "auto":
@@ -142,6 +158,7 @@ class GECO(Objective):
             error,
             tf.convert_to_tensor(self.memory),
             first,
+            tf.convert_to_tensor(self.planned_steps),
         )
         low, high = tf.unstack(tf.math.log(tf.constant(self.limits)), axis=-1)
         return {

@@ -136,6 +136,13 @@ class Objective(keras.layers.Layer):
         for constraint in self.constraints:
             constraint.follow(tf.convert_to_tensor(self.step))
 
+    def plan(self, steps: int) -> None:
+        """Says how many steps of training there will be from now on. `fit` says it by itself.
+
+        Args:
+            steps: Number of steps to come.
+        """
+
     @property
     def moving_average(self) -> tf.Tensor:
         """C_ma, `[L]`."""

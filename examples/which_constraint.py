@@ -160,8 +160,8 @@ compare("mnist5k", (28, 28, 1), wishes | {"CLA + RE": both})
 # an error of 0.2 is met by one texture for all digits, at no nats.
 #
 # Nats compare only where wishes are met. In 20 epochs pNCC's is, and the others come near. With
-# `EPOCHS=60`, RE is at 0.20 for 13 nats instead of 20, and CLA at 0.80 for 20 instead of 30. It could
-# still save most of them: one label of 1,000 is worth 7.
+# `EPOCHS=60`, RE is at 0.20 for 13 nats instead of 20, and CLA at 0.80 for 20 instead of 30. It
+# could still save most of them: one label of 1,000 is worth 7.
 
 # %%
 wishes = constraints(

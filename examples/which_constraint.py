@@ -24,10 +24,10 @@
 # | `ReconstructionError(0.1)` (RE) | pixels, to a root-mean-square error of 0.1 | fidelity |
 # | `FeatureReconstructionError(0.1)` (FRE) | mean and contrast of 4 x 4 patches | ink, not lines |
 # | `PatchNCC(0.8)` (pNCC) | correlated patches, any brightness | shape and edges |
-# | `ClassificationAccuracy(0.95, classifier)` (CLA) | the same label | meaning, fewest nats |
+# | `ClassificationAccuracy(0.95, classifier)` (CLA) | the same label | meaning, no more |
 #
-# It takes five to ten minutes on two cores and needs no download of data. That is time for the
-# looser wishes to be met, but not quite for RE; with `EPOCHS=60` in the environment it has more.
+# It takes five to ten minutes on two cores and needs no download of data. That is time for some
+# wishes to be met, and for the others nearly; with `EPOCHS=60` in the environment they have more.
 
 # %%
 # On Colab, run this cell first.
@@ -80,11 +80,11 @@ def of_colors(classifier):
 
 
 # %%
-def constraints(classifier, error, correlation, accuracy):
+def constraints(classifier, error, feature_error, correlation, accuracy):
     """Returns the four constraints by their names in the paper."""
     return {
         "RE": [ReconstructionError(error)],
-        "FRE": [FeatureReconstructionError(error)],
+        "FRE": [FeatureReconstructionError(feature_error)],
         "pNCC": [PatchNCC(correlation)],
         "CLA": [ClassificationAccuracy(accuracy, classifier)],
     }
@@ -149,18 +149,24 @@ def compare(name, shape, wishes, **options):
 
 # %%
 both = [ClassificationAccuracy(0.95, classifier), ReconstructionError(0.2)]
-wishes = constraints(classifier, error=0.1, correlation=0.8, accuracy=0.95)
+wishes = constraints(classifier, error=0.1, feature_error=0.1, correlation=0.8, accuracy=0.95)
 compare("mnist5k", (28, 28, 1), wishes | {"CLA + RE": both})
 
 # %% [markdown]
 # ## Coloured digits
 #
 # Three digits lie over one another as red, green and blue, so there is three times as much to say.
-# The network and its training stay the same, so the wishes must be looser. Nats compare only where
-# wishes are met, and with 1,000 labels that takes CLA longest.
+# The network and its training stay the same, so the wishes must be looser; but not FRE's, because
+# an error of 0.2 is met by one texture for all digits, at no nats.
+#
+# Nats compare only where wishes are met. In 20 epochs pNCC's is, and the others come near. With
+# `EPOCHS=60`, RE is at 0.20 for 13 nats instead of 20, and CLA at 0.80 for 20 instead of 30. It
+# could still save most of them: one label of 1,000 is worth 7.
 
 # %%
-wishes = constraints(of_colors(classifier), error=0.2, correlation=0.7, accuracy=0.8)
+wishes = constraints(
+    of_colors(classifier), error=0.2, feature_error=0.1, correlation=0.7, accuracy=0.8
+)
 compare("color_mnist", (28, 28, 3), wishes, size=4480)
 
 # %% [markdown]

@@ -10,20 +10,21 @@ def image_representation(
     context_shape: Sequence[int],
     channels: int,
     kernel_size: int,
-    width: int = 128,
+    width: int = 256,
     summary_channels: int = 4,
 ) -> keras.Model:
     """Returns a network, context -> maps of half the resolution, of what is where and of the whole.
 
     Two convolutions say what is where. Whatever depends on all of the context, such as which digit
-    it shows, goes through a dense layer and from there to every place of the map.
+    it shows, goes through dense layers and from there to every place of the map; two of them, so
+    that what several images show can be put together.
 
     Args:
         context_shape: (H, W, channels).
         channels: Channels of the convolutions.
         kernel_size: Side of their kernels.
-        width: Width of the dense layer.
-        summary_channels: Channels that the dense layer adds to the map.
+        width: Width of the dense layers.
+        summary_channels: Channels that they add to the map.
 
     Returns:
         A Keras model, `[B, H, W, channels of the context]` -> `[B, ceil(H / 2), ceil(W / 2),
@@ -38,7 +39,9 @@ def image_representation(
     local = layers.Conv2D(channels, strides=2, activation="relu", **conv)(context)
     height, breadth = local.shape[1:3]
     whole = layers.Conv2D(channels, strides=2, activation="relu", **conv)(local)
-    whole = layers.Dense(width, activation="relu")(layers.Flatten()(whole))
+    whole = layers.Flatten()(whole)
+    for _ in range(2):
+        whole = layers.Dense(width, activation="relu")(whole)
     whole = layers.Dense(height * breadth * summary_channels)(whole)
     whole = layers.Reshape((height, breadth, summary_channels))(whole)
     maps = layers.Concatenate()([layers.Conv2D(channels, **conv)(local), whole])

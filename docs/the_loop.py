@@ -33,13 +33,15 @@ def train(start: float | str) -> dict[str, np.ndarray]:
 
 
 def pace(error: float, steps: np.ndarray) -> np.ndarray:
-    """Returns the error along which lambda stands still: -de/dt = s(e) K_I / K_P."""
+    """Returns the error along which lambda stands still: -de/dt = s(e) b K_I / K_P."""
     rule = tf_geco.multipliers.ProportionalIntegral()
+    rate = rule.integral / rule.proportional
+    rate *= min(1.0, rule.periods / (rate * STEPS))
     errors = []
     for _ in range(int(steps[-1]) + 1):
         errors.append(error)
         softened = error / np.sqrt(1 + abs(error) / rule.knee)
-        error -= softened * rule.integral / rule.proportional
+        error -= softened * rate
     return np.array(errors)[steps]
 
 

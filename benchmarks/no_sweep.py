@@ -7,8 +7,9 @@
 A cell is a data set, a network, a tolerance kappa and a number of steps. Its score is the KL of
 GECO over that of the frontier: of beta-VAEs on a grid of betas, interpolated at RE = kappa^2. With
 Adam only beta sigma^2 matters, and a constant beta does not know how long training will last, so
-one run of a beta serves all tolerances and all numbers of steps. Finished runs are kept in
-benchmarks/results/no_sweep.json and not repeated; no_sweep.png shows them.
+one run of a beta serves all tolerances and all numbers of steps. GECO does know, and is trained for
+each. Finished runs are kept in benchmarks/results/no_sweep.json and not repeated; with `--only` and
+no part nothing is trained. benchmarks/results/no_sweep.png shows the runs with seed 0.
 """
 
 import argparse
@@ -34,6 +35,8 @@ import tf_geco
 RESULTS = Path(__file__).parent / "results" / "no_sweep.json"
 GROUPS = [f"{data}/dense" for data in ("mnist5k", "color_mnist", "cifar10")]
 GROUPS += ["cifar10/leaky", "mnist5k/nvp", "mnist5k/conv"]
+WIDTHS = {"coarse": 4, "fine": 2, "finest": 1}  # ratios of betas: 2.44, 1.56, 1.25
+PARTS = ["coarse", "geco", "elbo", "fine", "finest"]
 BATCH = 64
 BLOCK = min(frontier.STEPS) // 20  # an epoch: what is measured is a whole number of them
 
@@ -159,20 +162,14 @@ def main():
     parser.add_argument("--kappas", nargs="+", type=float, default=frontier.KAPPAS)
     parser.add_argument("--steps", nargs="+", type=int, default=frontier.STEPS)
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
-    parser.add_argument("--only", nargs="*", default=["coarse", "geco", "elbo", "fine"])
+    parser.add_argument("--only", nargs="*", default=PARTS, choices=[*PARTS, []])
     parser.add_argument("--data-dir", help="folder of TensorFlow Datasets, for cifar10")
     options = parser.parse_args()
     runs = Runs(RESULTS, options.data_dir)
     for part in options.only:
         for seed, group in itertools.product(options.seeds, options.groups):
-            if part in ("coarse", "fine", "finest"):
-                sweep(
-                    runs,
-                    group,
-                    options.steps,
-                    seed,
-                    width={"coarse": 4, "fine": 2, "finest": 1}[part],
-                )
+            if part in WIDTHS:
+                sweep(runs, group, options.steps, seed, WIDTHS[part])
             elif part == "elbo":
                 baselines(runs, group, options.steps, seed)
             else:

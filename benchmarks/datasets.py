@@ -4,18 +4,25 @@
     TFDS_DATA_DIR=... python benchmarks/datasets.py mnist cifar10
 
 Targets: 20,000 28 x 28 images a second after the first epoch; mnist_sum and color_mnist of 60,000
-built in 10 s; PatchNCC at most 15 % of a step of a convolutional VAE on 32 x 32 x 3.
+built in 10 s; PatchNCC at most 15 % of a step of a convolutional VAE on 32 x 32 x 3. Figures are
+kept in benchmarks/results/datasets.json.
 """
 
 import argparse
+import json
+import os
+import platform
 import statistics
 import time
+from pathlib import Path
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 import tf_geco
 
+RESULTS = Path(__file__).parent / "results" / "datasets.json"
 NEED_FILES = ("mnist", "cifar10", "celeb_a")
 
 
@@ -60,22 +67,30 @@ def vae(constraints):
 
 
 def main():
-    """Prints all figures."""
+    """Prints all figures and keeps them."""
     parser = argparse.ArgumentParser()
     parser.add_argument("names", nargs="*", help="data sets; by default those without a download")
     offline = [name for name in tf_geco.datasets.list_names() if name not in NEED_FILES]
     names = parser.parse_args().names
+    record = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"feeds": {}}
     print(f"{'data set':20} {'built, s':>9} {'first epoch':>12} {'after, images/s':>16}")
     for name in names or offline:
         built, first, after = feed_rates(name)
         print(f"{name:20} {built:9.2f} {first:12,.0f} {after:16,.0f}")
-    if names:
-        return
-    error = tf_geco.constraints.ReconstructionError
-    plain, patches = step_times(
-        [lambda: [error(0.1)], lambda: [error(0.1), tf_geco.constraints.PatchNCC(0.9)]]
-    )
-    print(f"step {plain:.1f} ms, with PatchNCC {patches:.1f} ms: {patches / plain - 1:+.1%}")
+        figures = {"seconds_to_build": built, "first_epoch": first, "images_a_second": after}
+        load = {"load_average": os.getloadavg()[0]}
+        record["feeds"][name] = {k: round(v, 2) for k, v in (figures | load).items()}
+    if not names:
+        error = tf_geco.constraints.ReconstructionError
+        plain, patches = step_times(
+            [lambda: [error(0.1)], lambda: [error(0.1), tf_geco.constraints.PatchNCC(0.9)]]
+        )
+        print(f"step {plain:.1f} ms, with PatchNCC {patches:.1f} ms: {patches / plain - 1:+.1%}")
+        record["step with PatchNCC / without"] = round(patches / plain, 3)
+    versions = {"tensorflow": tf.__version__, "keras": keras.__version__}
+    record |= {"versions": {"python": platform.python_version(), **versions}}
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(record, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -85,7 +85,7 @@ def _score(runs, group, name, seed, steps):
     row = {"group": group, "name": name.split(" in ")[0], "kappa": kappa, "seed": seed}
     row |= {"steps": int(steps), "ratio": run["re"] / error, "frontier": least, **run}
     row["score"] = run["kl"] / least if least else None
-    row["beaten"] = beaten(points, run["re"], run["kl"])
+    row |= {"swept": bool(points), "beaten": beaten(points, run["re"], run["kl"])}
     return row
 
 
@@ -94,7 +94,7 @@ def verdict(row):
 
     "Told so" means that `GECOCallback` said that it looks out of reach.
     """
-    if not row["kappa"]:
+    if not row["kappa"] or not row["swept"]:
         return ""
     told = ", told so" if row.get("told") else ""
     if row["ratio"] <= 1.02:
@@ -118,7 +118,7 @@ def table(runs):
         known += [f"{row['lambda']:8.3f}" if row["kappa"] else f"{'-':>8}"]
         numbers = f"{row['steps']:6}{row['ratio']:8.3f}{row['kl']:8.1f}{''.join(known)}"
         lines.append(f"{cell:48}{numbers}  {verdict(row)}")
-    return "\n".join([*lines, summary([row for row in rows if row["kappa"]])])
+    return "\n".join([*lines, summary([row for row in rows if row["kappa"] and row["swept"]])])
 
 
 def summary(rows):

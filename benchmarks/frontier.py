@@ -85,7 +85,7 @@ def _score(runs, group, name, seed, steps):
     row = {"group": group, "name": name.split(" in ")[0], "kappa": kappa, "seed": seed}
     row |= {"steps": int(steps), "ratio": run["re"] / error, "frontier": least, **run}
     row["score"] = run["kl"] / least if least else None
-    row["beaten"] = beaten(points, run["re"], run["kl"])
+    row |= {"swept": bool(points), "beaten": beaten(points, run["re"], run["kl"])}
     return row
 
 
@@ -94,7 +94,7 @@ def verdict(row):
 
     "Told so" means that `GECOCallback` said that it looks out of reach.
     """
-    if not row["kappa"]:
+    if not row["kappa"] or not row["swept"]:
         return ""
     told = ", told so" if row.get("told") else ""
     if row["ratio"] <= 1.02:
@@ -118,7 +118,10 @@ def table(runs):
         known += [f"{row['lambda']:8.3f}" if row["kappa"] else f"{'-':>8}"]
         numbers = f"{row['steps']:6}{row['ratio']:8.3f}{row['kl']:8.1f}{''.join(known)}"
         lines.append(f"{cell:48}{numbers}  {verdict(row)}")
-    return "\n".join([*lines, summary([row for row in rows if row["kappa"]])])
+    judged = [row for row in rows if row["kappa"] and row["swept"]]
+    for group in dict.fromkeys(row["group"] for row in judged):
+        lines.append(f"{group}: {summary([row for row in judged if row['group'] == group])}")
+    return "\n".join([*lines, f"all: {summary(judged)}"])
 
 
 def summary(rows):
@@ -127,12 +130,10 @@ def summary(rows):
     met = [row["score"] for row in reachable if row["ratio"] <= 1.02]
     others = [row for row in rows if not row["frontier"]]
     beaten_ones = sum(row["beaten"] for row in others)
-    if not met:
-        return "no scores yet"
+    spread = f"{min(met):.2f} to {max(met):.2f}, median {np.median(met):.2f}" if met else "none"
     return (
         f"{len(rows)} cells: {len(met)} of {len(reachable)} met that some beta reaches, scores "
-        f"{min(met):.2f} to {max(met):.2f}, median {np.median(met):.2f}; {len(others)} that none "
-        f"reaches, {beaten_ones} of them beaten by some beta"
+        f"{spread}; {len(others)} that none reaches, {beaten_ones} of them beaten by some beta"
     )
 
 

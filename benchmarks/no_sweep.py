@@ -34,7 +34,7 @@ import tf_geco
 
 RESULTS = Path(__file__).parent / "results" / "no_sweep.json"
 GROUPS = [f"{data}/dense" for data in ("mnist5k", "color_mnist", "cifar10")]
-GROUPS += ["cifar10/leaky", "mnist5k/nvp", "mnist5k/conv"]
+GROUPS += ["color_mnist/leaky", "cifar10/leaky", "mnist5k/nvp", "mnist5k/conv"]
 WIDTHS = {"coarse": 4, "fine": 2, "finest": 1}  # ratios of betas: 2.44, 1.56, 1.25
 PARTS = ["coarse", "geco", "elbo", "fine", "finest"]
 BATCH = 64

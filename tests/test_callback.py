@@ -112,19 +112,33 @@ def observe(callback, excess):
     callback.on_epoch_end(0, {})
 
 
-def test_it_says_once_which_wish_is_out_of_reach():
+def test_it_says_at_the_end_which_wish_is_out_of_reach():
     callback = tf_geco.GECOCallback(every=1)
-    with pytest.warns(UserWarning, match="'reconstruction_error' looks out of reach: you asked"):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
         observe(callback, lambda step: 1.0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        callback.on_epoch_end(1, {})
+    with pytest.warns(UserWarning, match="'reconstruction_error' looks out of reach: you asked"):
+        callback.on_train_end()
 
 
-def test_an_error_that_answers_is_not_called_out_of_reach():
+@pytest.mark.parametrize("verbose", [0, 1])
+def test_an_error_that_answers_is_not_yet_met(verbose, capsys):
+    callback = tf_geco.GECOCallback(every=1)
+    callback.set_params({"verbose": verbose})
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        observe(tf_geco.GECOCallback(every=1), lambda step: 30 * np.exp(-0.06 * step) - 1)
+        observe(callback, lambda step: 30 * np.exp(-0.06 * step) - 1)
+        callback.on_train_end()
+    said = "is not met yet: you asked for 0.1, the nearest seen is 0.1" in capsys.readouterr().out
+    assert said == bool(verbose)
+
+
+def test_a_wish_that_is_met_needs_no_words(capsys):
+    callback = tf_geco.GECOCallback(every=1)
+    callback.set_params({"verbose": 1})
+    observe(callback, lambda step: 0.0)
+    callback.on_train_end()
+    assert not capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -154,7 +168,7 @@ def test_of_two_constraints_it_names_the_one_furthest_off(rises, excess, said):
         objective.averages.assign([value * scale for value in excess] + [5.0])
         callback.trajectory.record()
     with pytest.warns(UserWarning, match="looks out of reach") as caught:
-        callback.on_epoch_end(0, {})
+        callback.on_train_end()
     assert len(caught) == 1
     assert said in str(caught[0].message)
 

@@ -44,15 +44,28 @@ def out_of_reach(objective: GECO, trajectory: Trajectory, band: float) -> list[s
     ]
 
 
-def _advice(objective: GECO, measured: np.ndarray, index: int, factor: float) -> str:
-    constraint = objective.constraints[index]
-    tolerance = float(constraint.tolerance)
+def not_yet(objective: GECO, trajectory: Trajectory, band: float) -> list[str]:
+    """Returns a sentence for each constraint that does not hold, but may with more training."""
+    measured = trajectory.arrays()["measured"]
+    return [
+        f"Constraint '{objective.constraints[index].name}' is not met yet: "
+        f"{_nearest(objective, measured, int(index))}. Train longer, or ask for a looser tolerance."
+        for index in np.flatnonzero(objective.excess().numpy() > band)
+    ]
+
+
+def _nearest(objective: GECO, measured: np.ndarray, index: int) -> str:
+    tolerance = float(objective.constraints[index].tolerance)
     best = measured[np.argmin(np.abs(measured[:, index] - tolerance)), index]
+    return f"you asked for {tolerance:g}, the nearest seen is {best:.4g}"
+
+
+def _advice(objective: GECO, measured: np.ndarray, index: int, factor: float) -> str:
     return (
-        f"Constraint '{constraint.name}' looks out of reach: you asked for {tolerance:g}, the "
-        f"nearest seen is {best:.4g}, and of late a multiplier {factor:.3g} times as large made no "
-        f"difference. Ask for a looser tolerance, or give the model a larger network, more "
-        f"latents, or more training steps."
+        f"Constraint '{objective.constraints[index].name}' looks out of reach: "
+        f"{_nearest(objective, measured, index)}, and of late a multiplier {factor:.3g} times as "
+        f"large made no difference. Ask for a looser tolerance, or give the model a larger "
+        f"network, more latents, or more training steps."
     )
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from tf_geco.callbacks.feasibility import out_of_reach
+from tf_geco.callbacks.feasibility import not_yet, out_of_reach
 from tf_geco.callbacks.tensorboard import Board
 from tf_geco.callbacks.trajectory import Trajectory
 from tf_geco.objectives import GECO
@@ -90,7 +90,7 @@ class GECOCallback(keras.callbacks.Callback):
             self.trajectory = Trajectory(objective)
             self._best_rank: tuple | None = None
             self._best_weights: list | None = None
-            self._lowest_cost, self._waited, self._warned = np.inf, 0, False
+            self._lowest_cost, self._waited = np.inf, 0
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         """Records every few steps."""
@@ -111,7 +111,9 @@ class GECOCallback(keras.callbacks.Callback):
             self.board.write(logs, self.model, int(objective.step.numpy()))
 
     def on_train_end(self, logs: dict | None = None) -> None:
-        """Restores the best weights, if asked to."""
+        """Says which wishes were not met, and restores the best weights, if asked to."""
+        if isinstance(self.model.objective, GECO):
+            self._report(self.model.objective)
         if self.restore_best_weights and self._best_weights is not None:
             self.model.set_weights(self._best_weights)
 
@@ -123,8 +125,6 @@ class GECOCallback(keras.callbacks.Callback):
         self._keep_best(epoch, (not feasible, cost if feasible else excess))
         if feasible:
             self._stop_at_plateau(cost)
-        elif not self._warned:
-            self._warn_if_out_of_reach(objective)
 
     def _keep_best(self, epoch: int, rank: tuple) -> None:
         if np.isfinite(rank[1]) and (self._best_rank is None or rank < self._best_rank):
@@ -140,8 +140,14 @@ class GECOCallback(keras.callbacks.Callback):
         if self.patience is not None and self._waited >= self.patience:
             self.model.stop_training = True
 
-    def _warn_if_out_of_reach(self, objective: GECO) -> None:
-        sentences = out_of_reach(objective, self.trajectory, self.band)
-        if sentences:
+    def _report(self, objective: GECO) -> None:
+        """Warns of wishes out of reach; of others, "not yet" is no more than a line of progress.
+
+        At the end, not before: while the rule searches, a lag looks like an error out of reach.
+        """
+        if not len(self.trajectory) or float(np.max(objective.excess().numpy())) <= self.band:
+            return
+        if sentences := out_of_reach(objective, self.trajectory, self.band):
             warnings.warn("\n".join(sentences), stacklevel=2)
-            self._warned = True
+        elif (self.params or {}).get("verbose"):
+            print("\n".join(not_yet(objective, self.trajectory, self.band)))

@@ -22,6 +22,7 @@ import tensorflow as tf
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
+from matplotlib import ticker
 
 import tf_geco
 
@@ -76,6 +77,10 @@ def picture(runs, tolerance, path):
     plane.set(xlabel="KL (nats)", ylabel="reconstruction error (RMS)", xscale="log", yscale="log")
     time.set(xlabel="step", ylabel="KL (nats)", yscale="log")
     plane.legend(frameon=False)
+    for scale in (plane.xaxis, plane.yaxis, time.yaxis):
+        scale.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
+        scale.set_major_formatter(ticker.FormatStrFormatter("%g"))
+        scale.set_minor_formatter(ticker.NullFormatter())
     for axis in (plane, time):
         axis.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=120)

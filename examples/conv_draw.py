@@ -39,7 +39,7 @@ import tf_geco
 from tf_geco.constraints import ReconstructionError
 from tf_geco.schedules import LinearAnneal
 
-STEPS = int(os.environ.get("STEPS", "1200"))
+STEPS = int(os.environ.get("STEPS", "900"))
 PRESET = os.environ.get("PRESET", "small")
 
 # %% [markdown]

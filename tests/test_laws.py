@@ -87,8 +87,8 @@ def test_seeds_determine_training(case):
     (first, first_state), (second, second_state) = run(), run()
     np.testing.assert_array_equal(first, second)
     for a, b in zip(first_state, second_state, strict=True):
-        # Threads may add the gradients of shared weights in any order.
-        np.testing.assert_allclose(a, b, rtol=0, atol=1e-6)
+        # Threads may add gradients in any order, and Adam divides what is left by as little.
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-4)
 
 
 @every_network

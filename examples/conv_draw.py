@@ -78,8 +78,9 @@ for name, objective in objectives.items():
 
 # %% [markdown]
 # Rows are held-out data, their reconstructions, and samples from the prior (Figure 6 of the paper).
-# All four reconstruct. What differs is how much it cost, and that shows in the samples: the fewer
-# nats a picture takes, the better the prior knows what pictures are.
+# All four reconstruct; what differs is the price. So short a training draws no digits yet, but the
+# fewer nats a picture takes, the better the prior knows what pictures are: by the ELBO samples are
+# confetti, by GECO they begin to be strokes.
 
 # %%
 figure, axes = plt.subplots(2, 2, figsize=(13, 5), layout="constrained")
@@ -95,7 +96,8 @@ figure.savefig("conv_draw_samples.png", dpi=120)
 # ## The way there
 #
 # Each point is an average over a hundred steps, coloured by time (Figure 3 of the paper). First the
-# error falls; once it is where we asked it to be, the KL falls, while the error stays.
+# mean of the pictures is learned; then lambda rises, KL is spent, and the error nears the line. With
+# more `STEPS` it stays there, and the KL falls again.
 
 # %%
 figure = tf_geco.plotting.trajectory(trajectories["GECO, kappa 0.1"], tolerance=0.1)
@@ -143,7 +145,7 @@ turner, _ = train(
     context_shape=(28, 28, 2),
 )
 context, target = (next(iter(unseen))[0][key][:12].numpy() for key in ("context", "target"))
-rows = {"digit": context[..., :1], "times 30 degrees": context[..., 1:], "target": target}
+rows = {"digit": context[..., :1], "turn": context[..., 1:], "target": target}
 rows |= {f"prediction {k}": turner.sample(context=context, seed=k) for k in (1, 2)}
 figure = tf_geco.plotting.samples_grid(rows)
 figure.savefig("conv_draw_rotations.png", dpi=120)

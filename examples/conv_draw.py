@@ -96,8 +96,8 @@ figure.savefig("conv_draw_samples.png", dpi=120)
 # ## The way there
 #
 # Each point is an average over a hundred steps, coloured by time (Figure 3 of the paper). First the
-# mean of the pictures is learned; then lambda rises, KL is spent, and the error nears the line. With
-# more `STEPS` it stays there, and the KL falls again.
+# mean of the pictures is learned; then lambda rises, KL is spent, and the error nears the line.
+# With more `STEPS` it stays there, and the KL falls again.
 
 # %%
 figure = tf_geco.plotting.trajectory(trajectories["GECO, kappa 0.1"], tolerance=0.1)

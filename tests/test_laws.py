@@ -82,13 +82,13 @@ def test_seeds_determine_training(case):
     def run():
         keras.utils.set_random_seed(3)
         model = case.compiled()
-        return train(model, case.data(), epochs=2), state(model)
+        return train(model, case.data(), epochs=2), state(model), model.name
 
-    (first, first_state), (second, second_state) = run(), run()
+    (first, first_state, model_name), (second, second_state, _) = run(), run()
     np.testing.assert_array_equal(first, second)
     for a, b in zip(first_state, second_state, strict=True):
-        # Threads may add gradients in any order, and Adam divides what is left by as little.
-        np.testing.assert_allclose(a, b, rtol=0, atol=1e-4)
+        # Threads add the gradients of ConvDRAW's steps in any order; of all others bit for bit.
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-4 if "draw" in model_name else 0)
 
 
 @every_network

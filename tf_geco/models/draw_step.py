@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from tf_geco.posteriors import as_float32
+from tf_geco.posteriors import as_float32, bounded_normal
 
 
 class Core(NamedTuple):
@@ -87,8 +87,6 @@ class DrawStep(keras.layers.Layer):
         Gregor et al., "Towards conceptual compression", 2016, arXiv:1604.08772, Section 2.
     """
 
-    max_log_scale = 10.0
-
     def __init__(
         self,
         latent_channels: int,
@@ -147,14 +145,14 @@ class DrawStep(keras.layers.Layer):
         prior = self.prior(state, views)
         error = image - tf.sigmoid(state.canvas)
         encoder = self.encoder.advance([error, state.decoder.output], state.encoder, views.encoder)
-        posterior = self._normal(self.to_posterior(encoder.output))
+        posterior = bounded_normal(self.to_posterior(encoder.output))
         z = posterior.loc + posterior.scale * noise
         kl = tf.reduce_sum(tfd.kl_divergence(posterior, prior), axis=[1, 2, 3])
         return self.generate(state._replace(encoder=encoder), views, z), z, kl
 
     def prior(self, state: State, views: Views) -> tfd.Normal:
         """Returns p(z | what was drawn before), `[B, h, w, latent_channels]`."""
-        return self._normal(self.to_prior(state.decoder.output) + views.prior)
+        return bounded_normal(self.to_prior(state.decoder.output) + views.prior)
 
     def generate(self, state: State, views: Views, z: tf.Tensor) -> State:
         """Returns the next state, from latents."""
@@ -167,12 +165,6 @@ class DrawStep(keras.layers.Layer):
         core = tf.zeros([batch, height, width, self.hidden_channels], self.compute_dtype)
         canvas = as_float32(tf.zeros([batch, height, width, self.canvas_channels], core.dtype))
         return State(canvas, Core(core, core), Core(core, core))
-
-    def _normal(self, parameters: tf.Tensor) -> tfd.Normal:
-        """Returns a normal, in float32 under any precision policy."""
-        mean, raw = tf.split(as_float32(parameters), 2, axis=-1)
-        scale = tf.exp(self.max_log_scale * tf.tanh(raw / self.max_log_scale))
-        return tfd.Normal(mean, scale)
 
 
 def _conv(channels: int, kernel_size: int, dtype: Any, **options: Any) -> keras.layers.Conv2D:

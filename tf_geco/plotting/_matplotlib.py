@@ -19,6 +19,13 @@ def ticker() -> Any:
     return _module("matplotlib.ticker")
 
 
+def count_orders(axis: Any) -> None:
+    """Lets the log scale of `axes.xaxis` or `axes.yaxis` count 1, 2, 5, 10 in plain numbers."""
+    axis.set_major_locator(ticker().LogLocator(subs=(1.0, 2.0, 5.0)))
+    axis.set_major_formatter(ticker().FormatStrFormatter("%g"))
+    axis.set_minor_formatter(ticker().NullFormatter())
+
+
 def _module(name: str) -> Any:
     """Returns a module of matplotlib.
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from tf_geco.plotting._matplotlib import pyplot, ticker
+from tf_geco.plotting._matplotlib import count_orders, pyplot
 from tf_geco.plotting.images import as_colour
 
 
@@ -63,17 +63,10 @@ def _draw_errors(axes: Any, guide: Any) -> None:
         axes.annotate("rounding of 8-bit images", (0, guide.rounding), (3, 3), **text, color="0.4")
     axes.set(xlabel="components of PCA", ylabel="RMS error")
     if guide.errors[-1] > 0:
-        _count_orders(axes)
+        axes.set_yscale("log")
+        count_orders(axes.yaxis)
     axes.legend(frameon=False, loc="center left")
     axes.spines[["top", "right"]].set_visible(False)
-
-
-def _count_orders(axes: Any) -> None:
-    """Makes the scale of errors logarithmic, with plain numbers."""
-    axes.set_yscale("log")
-    axes.yaxis.set_major_locator(ticker().LogLocator(subs=(1.0, 2.0, 5.0)))
-    axes.yaxis.set_major_formatter(ticker().FormatStrFormatter("%g"))
-    axes.yaxis.set_minor_formatter(ticker().NullFormatter())
 
 
 def _draw_strip(axes: Any, strip: Mapping[str, np.ndarray], columns: int) -> None:

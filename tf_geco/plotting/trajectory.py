@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from tf_geco.plotting._matplotlib import pyplot, ticker
+from tf_geco.plotting._matplotlib import count_orders, pyplot
 
 
 def trajectory(
@@ -58,11 +58,8 @@ def trajectory(
         for panel in (plane, error):
             panel.axhline(tolerance, color="crimson", lw=1, label=rf"$\kappa$ = {tolerance:g}")
         error.legend(frameon=False)
-    ticks = ticker()
     for panel in (error, weight):
-        panel.yaxis.set_major_locator(ticks.LogLocator(subs=(1.0, 2.0, 5.0)))
-        panel.yaxis.set_major_formatter(ticks.FormatStrFormatter("%g"))
-        panel.yaxis.set_minor_formatter(ticks.NullFormatter())
+        count_orders(panel.yaxis)
     for panel in axes:
         panel.spines[["top", "right"]].set_visible(False)
     return plane.figure

@@ -1,7 +1,13 @@
 """Posteriors q(z | x) and priors: layers that return a distribution."""
 
 from tf_geco.posteriors.diagonal_normal import DiagonalNormal
-from tf_geco.posteriors.posterior import Posterior, StandardNormal, as_float32, sample_with_kl
+from tf_geco.posteriors.posterior import (
+    Posterior,
+    StandardNormal,
+    as_float32,
+    bounded_normal,
+    sample_with_kl,
+)
 from tf_geco.posteriors.real_nvp import RealNVP
 
 __all__ = [
@@ -10,5 +16,6 @@ __all__ = [
     "RealNVP",
     "StandardNormal",
     "as_float32",
+    "bounded_normal",
     "sample_with_kl",
 ]

@@ -6,7 +6,7 @@ import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from tf_geco.posteriors.posterior import Posterior, as_float32
+from tf_geco.posteriors.posterior import Posterior, bounded_normal
 
 
 @keras.saving.register_keras_serializable(package="tf_geco")
@@ -37,8 +37,6 @@ class DiagonalNormal(Posterior):
         Kingma and Welling, "Auto-encoding variational Bayes", 2014, arXiv:1312.6114.
     """
 
-    max_log_scale = 10.0
-
     def build(self, context_shape: Any) -> None:
         """Creates the projection from a context to means and log scales."""
         self.check_context(context_shape)
@@ -47,7 +45,4 @@ class DiagonalNormal(Posterior):
 
     def call(self, context: tf.Tensor) -> tfd.Distribution:
         """Returns q(z | x), in float32 under any precision policy."""
-        parameters = as_float32(self.parameters(context))
-        mean, raw = tf.split(parameters, 2, axis=-1)
-        scale = tf.exp(self.max_log_scale * tf.tanh(raw / self.max_log_scale))
-        return tfd.Independent(tfd.Normal(mean, scale), reinterpreted_batch_ndims=1)
+        return tfd.Independent(bounded_normal(self.parameters(context)), 1)

@@ -88,6 +88,17 @@ def as_float32(tensor: tf.Tensor) -> tf.Tensor:
     return tf.cast(tensor, tf.float32) if tensor.dtype.size < 4 else tensor
 
 
+def bounded_normal(parameters: tf.Tensor, bound: float = 10.0) -> tfd.Normal:
+    """Returns N(m, s^2) with log s = bound tanh(raw / bound), in float32 under any policy.
+
+    Args:
+        parameters: Means m and raw log scales, joined along the last axis, `[..., 2 d]`.
+        bound: The largest |log s|; it keeps the scale finite without cutting its gradient.
+    """
+    mean, raw = tf.split(as_float32(parameters), 2, axis=-1)
+    return tfd.Normal(mean, tf.exp(bound * tf.tanh(raw / bound)))
+
+
 def sample_with_kl(
     posterior: tfd.Distribution, prior: tfd.Distribution, seed: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:

@@ -18,7 +18,7 @@ every_model = pytest.mark.parametrize("case", MODELS.values(), ids=MODELS)
 # The batch norm of a replica sees its own half of the batch, so it is no single device's.
 COMPARABLE = [name for name in MODELS if name not in ("users_networks", "optimal_sigma")]
 
-# A distributed data set of dictionaries fails in `fit` under `MultiWorkerMirroredStrategy`.
+# Keras's own `fit` fails on several workers unless a batch is a single tensor.
 WORKERS = [name for name in COMPARABLE if MODELS[name].context_shape is None]
 
 

@@ -148,8 +148,9 @@ class Exponential(Rule):
 class ProportionalIntegral(Rule):
     """Integral action finds lambda, proportional action sets the pace of the search.
 
-        log lambda <- log lambda + K_I b s(e_t) + K_P (e_t - e_{t-1})
+        log lambda <- log lambda + K_I b s(e_t) + K_P (f_t - f_{t-1})
         s(e) = e / sqrt(1 + |e| / knee)
+        f_t = min(e_t, max(f_{t-1}, hold) + b s(e_t) K_I / K_P)
 
     Lambda stands still while the error decays as -de/dt = s(e) b K_I / K_P: near the tolerance with
     the time constant K_P / (K_I b). An error that falls faster than that, because the networks are
@@ -169,7 +170,9 @@ class ProportionalIntegral(Rule):
     - `knee`: far from the tolerance only the root of the error counts, so that a distant tolerance
       is not rushed at.
     - `hold`: while an error is above it, lambda does not fall below where it started, because the
-      early fall of every error would otherwise drive it to zero.
+      early fall of every error would otherwise drive it to zero. And proportional action follows
+      a rising error there (f) no faster than the pace: a lambda that shoots up makes a sudden error
+      worse, because gradients then outgrow Adam's average of their squares, and its steps grow.
 
     Args:
         integral: K_I, per step.
@@ -179,7 +182,8 @@ class ProportionalIntegral(Rule):
             10,000 steps is paced like one of 10,000, one of unknown length like one of 2,000. `inf`
             turns the guard off.
         knee: Error above which only its root counts. `inf` turns the guard off.
-        hold: Error above which lambda stays at least where it started. `inf` turns it off.
+        hold: Error above which lambda stays at least where it started, and answers a rise of the
+            error slowly. `inf` turns the guard off.
         reach: How many times lambda_0 to press for. `inf` turns the guard off.
 
     Raises:
@@ -220,16 +224,17 @@ class ProportionalIntegral(Rule):
         first: tf.Tensor,
         steps: tf.Tensor,
     ) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns the next log lambda; the memory is the error and the first log lambda."""
-        last = tf.where(first, error, memory[0])
+        """Returns the next log lambda; the memory is f and the first log lambda."""
+        followed = tf.where(first, error, memory[0])
         start = tf.where(first, log_multiplier, memory[1])
         brake = tf.where(error > 0.0, self._brake(log_multiplier - start, error, steps), 1.0)
-        softened = error * tf.math.rsqrt(1.0 + tf.abs(error) / self.knee)
-        proposal = log_multiplier + self.integral * brake * softened
-        proposal += self.proportional * (error - last)
+        pull = self.integral * brake * error * tf.math.rsqrt(1.0 + tf.abs(error) / self.knee)
+        highest = tf.maximum(followed, self.hold) + pull / self.proportional
+        follows = tf.minimum(error, highest)
+        proposal = log_multiplier + pull + self.proportional * (follows - followed)
         held = tf.maximum(proposal, tf.minimum(log_multiplier, start))
         proposal = tf.where(error > self.hold, held, proposal)
-        return proposal, tf.stack([error, start])
+        return proposal, tf.stack([follows, start])
 
     def _brake(self, risen: tf.Tensor, error: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
         """Returns b where the error is above its tolerance."""

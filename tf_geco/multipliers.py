@@ -163,10 +163,10 @@ class ProportionalIntegral(Rule):
     - `periods`: b = min(1, periods K_P / (K_I T)) spreads the approach over the T steps of the
       training, which `fit` tells the objective. A time constant of T / 10 reaches a distant
       tolerance after about half of them.
-    - `reach`: lambda_0 being where lambda started, b = min(1, reach lambda_0 / (lambda e^e)) slows
-      the rise of an error that no longer answers. In a linear Gaussian model the share of the error
-      that lambda can still remove is lambda_0 / (lambda e^e), so the default stops pressing in
-      earnest at the last 3 %.
+    - `reach`: lambda_0 being where lambda started, b = min(1, (reach lambda_0 / (lambda e^e))^3)
+      stops the rise where an error no longer answers. In a linear Gaussian model the share of the
+      error that lambda can still remove is lambda_0 / (lambda e^e), so the default stops pressing
+      at the last 2 %.
     - `knee`: far from the tolerance only the root of the error counts, so that a distant tolerance
       is not rushed at.
     - `hold`: while an error is above it, lambda does not fall below where it started, because the
@@ -205,7 +205,7 @@ class ProportionalIntegral(Rule):
         periods: float = 10.0,
         knee: float = 0.3,
         hold: float = 0.1,
-        reach: float = 30.0,
+        reach: float = 60.0,
     ) -> None:
         self.integral = positive_number(integral, "integral")
         self.proportional = positive_number(proportional, "proportional")
@@ -242,7 +242,7 @@ class ProportionalIntegral(Rule):
         pace = self.proportional / self.integral
         patience = tf.minimum(self.periods * pace / steps, 1.0)
         beyond = risen + error - math.log(self.reach)
-        return patience * tf.exp(-tf.maximum(beyond, 0.0))
+        return patience * tf.exp(-3.0 * tf.maximum(beyond, 0.0))
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of `__init__`."""

@@ -67,7 +67,7 @@ class Fixed(tf_geco.multipliers.Rule):
     def __init__(self, multipliers):
         self.multipliers = multipliers
 
-    def __call__(self, log_multiplier, error, memory, first):
+    def __call__(self, log_multiplier, error, memory, first, steps):
         return tf.math.log(tf.constant(self.multipliers, tf.float32)), memory
 
 

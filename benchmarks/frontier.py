@@ -143,10 +143,11 @@ def draw(runs, path):
 
     rows = [row for row in scores(runs) if row["kappa"] and row["seed"] == 0]
     groups = list(dict.fromkeys(row["group"] for row in rows))
-    size = (12, 2.9 * len(groups) + 0.6)
-    figure, axes = plt.subplots(
-        len(groups), len(STEPS), figsize=size, squeeze=False, layout="constrained"
-    )
+    options = {"sharex": "all", "sharey": "all", "squeeze": False, "layout": "constrained"}
+    size = (12.5, 2.5 * len(groups) + 0.9)
+    figure, axes = plt.subplots(len(groups), len(STEPS), figsize=size, **options)
+    figure.supxlabel("root-mean-square error")
+    figure.supylabel("KL, nats")
     for (group, steps), axis in zip(itertools.product(groups, STEPS), axes.flat, strict=True):
         shown = [row for row in rows if (row["group"], row["steps"]) == (group, steps)]
         axis.set_visible(bool(shown))
@@ -167,10 +168,11 @@ def _panel(axis, points, rows):
         axis.axvline(kappa, color=colour, linestyle=":", linewidth=1)
         label = f"GECO, kappa {kappa:g}"
         axis.plot(*_rms([(row["re"], row["kl"])]), "D", color=colour, label=label)
-    axis.set(xscale="log", yscale="log", xlabel="root-mean-square error", ylabel="KL, nats")
-    ticks = [0.06, 0.08, 0.1, 0.125, 0.175, 0.25]
-    axis.set_xticks(ticks, [f"{tick:g}" for tick in ticks], fontsize=8)
-    axis.set_xticks([], minor=True)
+    axis.set(xscale="log", yscale="log")
+    axis.tick_params(labelleft=True, labelbottom=True, labelsize=8)
+    for one, ticks in ((axis.xaxis, [*KAPPAS, 0.25]), (axis.yaxis, [2, 5, 10, 20, 50, 100, 200])):
+        one.set_ticks(ticks, [f"{tick:g}" for tick in ticks])
+        one.set_ticks([], minor=True)
 
 
 def _rms(points):

@@ -98,7 +98,7 @@ def train(constraints, data, shape):
         posterior=tf_geco.posteriors.DiagonalNormal(16),
         objective=tf_geco.GECO(constraints),
     )
-    model.compile(keras.optimizers.Adam(2e-3), jit_compile=False)  # XLA slows convolutions on CPUs
+    model.compile(keras.optimizers.Adam(1e-3), jit_compile=False)  # XLA slows convolutions on CPUs
     history = model.fit(data, epochs=EPOCHS, verbose=0).history
     for constraint in constraints:
         found = history[constraint.name][-1]

@@ -192,7 +192,7 @@ class ProportionalIntegral(Rule):
     Reference:
         Stooke et al., "Responsive safety in reinforcement learning by PID Lagrangian methods",
         2020, arXiv:2007.03964, for proportional action on a multiplier. The pace and the guards are
-        this library's own; their values were chosen on digits, with a dense network.
+        this library's own; `benchmarks/no_sweep.py` is what chose their values.
     """
 
     memory_size = 2

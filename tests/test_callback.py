@@ -99,14 +99,14 @@ def test_it_stops_when_feasible_and_the_cost_has_plateaued():
     assert epochs_of(callback, MODELS["dense"].compiled(), pairs) == 8
 
 
-def observe(callback, excess):
+def observe(callback, excess, growth=0.1):
     """Records 40 steps of a rising multiplier and an excess by step, then ends an epoch."""
     model = MODELS["dense"].compiled()
     callback.set_model(model)
     callback.on_train_begin()
     for step in range(40):
         model.objective.step.assign(step)
-        model.objective.log_multiplier.assign([0.1 * step])
+        model.objective.log_multiplier.assign([growth * step])
         feign(model, excess(step), cost=5.0)
         callback.trajectory.record()
     callback.on_epoch_end(0, {})
@@ -119,6 +119,17 @@ def test_it_says_at_the_end_which_wish_is_out_of_reach():
         observe(callback, lambda step: 1.0)
     with pytest.warns(UserWarning, match="'reconstruction_error' looks out of reach: you asked"):
         callback.on_train_end()
+
+
+@pytest.mark.parametrize(("power", "slow"), [(0.1, True), (1.0, False)])
+def test_an_error_that_falls_too_slowly_looks_out_of_reach(power, slow):
+    """Whether or not it answers: 40 (1 + step)^-0.1 would need 10^14 steps."""
+    callback = tf_geco.GECOCallback(every=1)
+    observe(callback, lambda step: 40 * (1.0 + step) ** -power - 1, growth=0.02)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        callback.on_train_end()
+    assert any("its error fell by 6 %" in str(w.message) for w in caught) == slow
 
 
 @pytest.mark.parametrize("verbose", [0, 1])

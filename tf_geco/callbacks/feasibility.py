@@ -10,9 +10,12 @@ def out_of_reach(objective: GECO, trajectory: Trajectory, band: float) -> list[s
     """Returns a sentence for each constraint that looks infeasible.
 
     An error that can still be reduced falls by about one unit of its logarithm for a unit of log
-    lambda. A constraint is stuck if it is violated, and over the last half of training its
-    multiplier has at least doubled while the error answered with less than a tenth of that; or if
-    its multiplier has reached the upper bound.
+    lambda. A constraint is stuck if it is violated, and over the last half of training
+
+    - its multiplier has at least doubled while the error answered with less than a tenth of that,
+    - or its multiplier has grown by a quarter, and the error fell by so little that it would take
+      four such halves to reach the tolerance: the default rule does not press harder then,
+    - or its multiplier has reached the upper bound.
 
     A stuck constraint looks infeasible, unless the multiplier of another has doubled as well. Those
     may pull against each other, each stuck because of the rest, and which of them stops answering
@@ -33,13 +36,15 @@ def out_of_reach(objective: GECO, trajectory: Trajectory, band: float) -> list[s
     ratio = np.maximum(1.0 + record["violation"][half:] / scale, 1e-6)
     fall = np.log(ratio[0] / ratio[-1])
     rising = rise > np.log(2.0)
-    stuck = violated & ((rising & (fall < 0.1 * rise)) | (multiplier[-1] > 0.99 * upper))
+    slow = (rise > np.log(1.25)) & (fall < 0.25 * np.log(ratio[-1]))
+    unanswered = rising & (fall < 0.1 * rise)
+    stuck = violated & (unanswered | slow | (multiplier[-1] > 0.99 * upper))
     rivals = (violated & rising) | stuck
     if stuck.any() and rivals.sum() > 1:
         furthest = int(np.argmax(np.where(rivals, ratio[-1], -np.inf)))
         return [_conflict(objective, record["measured"], np.flatnonzero(rivals), furthest)]
     return [
-        _advice(objective, record["measured"], int(index), np.exp(rise[index]))
+        _advice(objective, record["measured"], int(index), np.exp(rise[index]), fall[index])
         for index in np.flatnonzero(stuck)
     ]
 
@@ -60,12 +65,13 @@ def _nearest(objective: GECO, measured: np.ndarray, index: int) -> str:
     return f"you asked for {tolerance:g}, the nearest seen is {best:.4g}"
 
 
-def _advice(objective: GECO, measured: np.ndarray, index: int, factor: float) -> str:
+def _advice(objective: GECO, measured: np.ndarray, index: int, factor: float, fall: float) -> str:
+    percent = 100.0 * (1.0 - np.exp(-max(fall, 0.0)))
     return (
         f"Constraint '{objective.constraints[index].name}' looks out of reach: "
-        f"{_nearest(objective, measured, index)}, and of late a multiplier {factor:.3g} times as "
-        f"large made no difference. Ask for a looser tolerance, or give the model a larger "
-        f"network, more latents, or more training steps."
+        f"{_nearest(objective, measured, index)}. Over the last half of training its multiplier "
+        f"grew {factor:.3g} times, and its error fell by {percent:.0f} %. Ask for a looser "
+        f"tolerance, or give the model a larger network, more latents, or more training steps."
     )
 
 

@@ -22,9 +22,9 @@ import tensorflow as tf
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt
-from matplotlib import ticker
 
 import tf_geco
+from tf_geco.plotting._matplotlib import count_orders
 
 RESULTS = Path(__file__).parent / "results" / "fixed_error.json"
 
@@ -78,9 +78,7 @@ def picture(runs, tolerance, path):
     time.set(xlabel="step", ylabel="KL (nats)", yscale="log")
     plane.legend(frameon=False)
     for scale in (plane.xaxis, plane.yaxis, time.yaxis):
-        scale.set_major_locator(ticker.LogLocator(subs=(1.0, 2.0, 5.0)))
-        scale.set_major_formatter(ticker.FormatStrFormatter("%g"))
-        scale.set_minor_formatter(ticker.NullFormatter())
+        count_orders(scale)
     for axis in (plane, time):
         axis.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=120)

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tf_geco.schedules import positive_number
+from tf_geco.checks import positive_number
 
 LONG = 10_000  # steps from which on no training is paced more slowly
 USUAL = 2_000  # steps that a training of unknown length is paced for

@@ -9,9 +9,9 @@ import numpy as np
 from tf_geco.callbacks.feasibility import not_yet, out_of_reach
 from tf_geco.callbacks.tensorboard import Board
 from tf_geco.callbacks.trajectory import Trajectory
+from tf_geco.checks import positive_integer
 from tf_geco.objectives import GECO
 from tf_geco.objectives.objective import Objective
-from tf_geco.schedules import positive_integer
 
 
 class GECOCallback(keras.callbacks.Callback):

@@ -5,7 +5,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tf_geco.schedules import Constant, Schedule, positive_number
+from tf_geco.checks import positive_number
+from tf_geco.schedules import Constant, Schedule
 
 
 @keras.saving.register_keras_serializable(package="tf_geco")

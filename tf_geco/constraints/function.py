@@ -8,8 +8,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tf_geco.checks import positive_number
 from tf_geco.constraints.constraint import Constraint, straight_through
-from tf_geco.schedules import Schedule, positive_number
+from tf_geco.schedules import Schedule
 
 Function = Callable[[Any, Any, Any], tf.Tensor]
 

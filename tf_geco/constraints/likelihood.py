@@ -9,8 +9,9 @@ import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from tf_geco.checks import positive_number
 from tf_geco.constraints.constraint import Constraint, entry, mask_of
-from tf_geco.schedules import Schedule, positive_number
+from tf_geco.schedules import Schedule
 
 UNITS = ("nats", "nats_per_dim", "bits_per_dim")
 

@@ -6,8 +6,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tf_geco.checks import positive_number
 from tf_geco.constraints.constraint import Sized, image_and_reconstruction, mask_of
-from tf_geco.schedules import Schedule, positive_number
+from tf_geco.schedules import Schedule
 
 
 @keras.saving.register_keras_serializable(package="tf_geco")

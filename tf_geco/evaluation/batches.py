@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_geco.schedules import positive_integer
+from tf_geco.checks import positive_integer
 
 
 class Batches:

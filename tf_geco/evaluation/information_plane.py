@@ -5,9 +5,9 @@ from typing import Any
 
 import tensorflow as tf
 
+from tf_geco.checks import positive_number
 from tf_geco.evaluation.estimate import Estimate, per_example
 from tf_geco.evaluation.likelihood import mean_nll, mean_squared_error, optimal_sigma
-from tf_geco.schedules import positive_number
 
 
 @dataclass(frozen=True)

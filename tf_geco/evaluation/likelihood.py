@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tf_geco.checks import positive_number
 from tf_geco.distributions import quantized_normal_log_prob
 from tf_geco.evaluation.estimate import Estimate, per_example
-from tf_geco.schedules import positive_number
 
 
 @dataclass(frozen=True)

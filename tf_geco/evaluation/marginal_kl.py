@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
+from tf_geco.checks import positive_integer
 from tf_geco.evaluation.batches import Batches, on_replicas, replica_count_of, tensors, traced
 from tf_geco.evaluation.estimate import Estimate, progress
 from tf_geco.evaluation.log_densities import log_sum_densities
-from tf_geco.schedules import positive_integer
 
 
 @dataclass(frozen=True)

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from tf_geco.checks import positive_integer, positive_number
 from tf_geco.evaluation.approximations import blur_to_error, contrast, principal_components
 from tf_geco.evaluation.batches import Batches
 from tf_geco.models.unit_range import warn_outside_unit_range
-from tf_geco.schedules import positive_integer, positive_number
 
 PAPER = (0.175, 0.125, 0.1, 0.08, 0.06)
 ROUNDING = 1 / (255 * math.sqrt(12))

@@ -7,13 +7,13 @@ import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from tf_geco.checks import positive_integer
+from tf_geco.dtypes import as_float32
 from tf_geco.models.conditional import ConditionalModel
 from tf_geco.models.draw_network import DrawNetwork
 from tf_geco.models.networks import image_sizes
 from tf_geco.models.representation import representation_for
 from tf_geco.objectives import Objective
-from tf_geco.posteriors import as_float32
-from tf_geco.schedules import positive_integer
 
 PRESETS = {
     "small": {"steps": 4, "latent_channels": 4, "hidden_channels": 24, "kernel_size": 3},

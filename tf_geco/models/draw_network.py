@@ -7,8 +7,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tf_geco.dtypes import as_float32
 from tf_geco.models.draw_step import DrawStep, State, Views
-from tf_geco.posteriors import as_float32
 from tf_geco.replicas import has_accelerator
 
 

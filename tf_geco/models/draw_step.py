@@ -6,7 +6,8 @@ import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from tf_geco.posteriors import as_float32, bounded_normal
+from tf_geco.dtypes import as_float32
+from tf_geco.posteriors import bounded_normal
 
 
 class Core(NamedTuple):

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import keras
 from keras import layers
 
-from tf_geco.schedules import is_positive_integer
+from tf_geco.checks import is_positive_integer
 
 
 def dense_networks(

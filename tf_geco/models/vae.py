@@ -6,9 +6,10 @@ import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from tf_geco.dtypes import as_float32
 from tf_geco.models.latent import LatentVariableModel
 from tf_geco.objectives import Objective
-from tf_geco.posteriors import Posterior, StandardNormal, as_float32, sample_with_kl
+from tf_geco.posteriors import Posterior, StandardNormal, sample_with_kl
 
 
 @keras.saving.register_keras_serializable(package="tf_geco")

@@ -8,11 +8,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tf_geco.checks import positive_number
 from tf_geco.constraints import Constraint
 from tf_geco.constraints.constraint import Sized
 from tf_geco.multipliers import ProportionalIntegral, Rule, log_ratio, moving_average, signed_log
 from tf_geco.objectives.objective import Objective
-from tf_geco.schedules import positive_number
 
 OVERCOMPLETE = 0.05
 

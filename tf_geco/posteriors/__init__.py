@@ -4,7 +4,6 @@ from tf_geco.posteriors.diagonal_normal import DiagonalNormal
 from tf_geco.posteriors.posterior import (
     Posterior,
     StandardNormal,
-    as_float32,
     bounded_normal,
     sample_with_kl,
 )
@@ -15,7 +14,6 @@ __all__ = [
     "Posterior",
     "RealNVP",
     "StandardNormal",
-    "as_float32",
     "bounded_normal",
     "sample_with_kl",
 ]

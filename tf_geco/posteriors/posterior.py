@@ -6,7 +6,8 @@ import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from tf_geco.schedules import positive_integer
+from tf_geco.checks import positive_integer
+from tf_geco.dtypes import as_float32
 
 
 class Posterior(keras.layers.Layer):
@@ -81,11 +82,6 @@ class StandardNormal(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of `__init__`."""
         return {**super().get_config(), "latent_dim": self.latent_dim}
-
-
-def as_float32(tensor: tf.Tensor) -> tf.Tensor:
-    """Returns a tensor of less than 32 bits as float32, any other as it is."""
-    return tf.cast(tensor, tf.float32) if tensor.dtype.size < 4 else tensor
 
 
 def bounded_normal(parameters: tf.Tensor, bound: float = 10.0) -> tfd.Normal:

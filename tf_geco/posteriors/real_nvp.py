@@ -8,10 +8,10 @@ import tensorflow as tf
 from keras import layers
 from tensorflow_probability import distributions as tfd
 
+from tf_geco.checks import positive_integer, positive_number
 from tf_geco.posteriors.diagonal_normal import DiagonalNormal
 from tf_geco.posteriors.flow import Flow, Steps
 from tf_geco.posteriors.posterior import Posterior
-from tf_geco.schedules import positive_integer, positive_number
 
 
 @keras.saving.register_keras_serializable(package="tf_geco")

@@ -1,0 +1,42 @@
+"""Checks of what a user gave: errors name the argument and what was received."""
+
+import math
+from numbers import Real
+from typing import Any
+
+
+def positive_number(value: Any, name: str) -> float:
+    """Returns `value` as a float.
+
+    Args:
+        value: What the user gave.
+        name: The name of the argument, for the error.
+
+    Raises:
+        ValueError: If `value` is not a finite number above zero.
+    """
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    if not number or not 0 < value < math.inf:
+        raise ValueError(f"`{name}` must be a positive number. Received: {name}={value!r}.")
+    return float(value)
+
+
+def is_positive_integer(value: Any) -> bool:
+    """Returns whether `value` is a whole number above zero, of any numeric type."""
+    number = isinstance(value, Real) and not isinstance(value, bool)
+    return number and math.isfinite(value) and int(value) == value and value >= 1
+
+
+def positive_integer(value: Any, name: str) -> int:
+    """Returns `value` as an integer.
+
+    Args:
+        value: What the user gave.
+        name: The name of the argument, for the error.
+
+    Raises:
+        ValueError: If `value` is not a whole number above zero.
+    """
+    if not is_positive_integer(value):
+        raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value!r}.")
+    return int(value)

@@ -44,6 +44,11 @@ class Case:
         return model
 
 
+def line(start, end, steps):
+    """Returns a schedule that is a straight line."""
+    return keras.optimizers.schedules.PolynomialDecay(start, steps, end)
+
+
 def geco(tolerance=0.1, **options):
     return tf_geco.GECO([ReconstructionError(tolerance)], **options)
 
@@ -81,8 +86,8 @@ def users_networks_vae():
 
 
 def algorithm_1_vae():
-    rule = tf_geco.multipliers.Exponential(0.5)
-    return dense_vae(geco(rule=rule, scaled=False, initial_multiplier=50.0))
+    error = ReconstructionError(0.1)
+    return dense_vae(tf_geco.GECO.algorithm_1([error], rate=0.5, initial_multiplier=50.0))
 
 
 def flow_vae():
@@ -103,7 +108,7 @@ def conv_draw(shape=(7, 6, 1), objective=None, **options):
 
 
 def annealed_elbo_vae():
-    return dense_vae(tf_geco.ELBO(0.1, tf_geco.schedules.LinearAnneal(2.0, 0.7, 10)))
+    return dense_vae(tf_geco.ELBO(0.1, line(2.0, 0.7, 10)))
 
 
 NETWORKS = {

@@ -14,7 +14,16 @@ import tf_geco
 
 ROOT = Path(__file__).parent.parent
 FLOORS = [
-    {"constraints", "checks", "dtypes", "schedules", "multipliers", "distributions", "layers", "replicas"}
+    {
+        "constraints",
+        "checks",
+        "dtypes",
+        "schedules",
+        "multipliers",
+        "distributions",
+        "layers",
+        "replicas",
+    }
     | {"theory", "plotting", "datasets"},
     {"posteriors", "objectives"},
     {"models"},

@@ -15,7 +15,6 @@ from tf_geco import (
     objectives,
     plotting,
     posteriors,
-    schedules,
     theory,
 )
 from tf_geco.callbacks import GECOCallback
@@ -40,7 +39,6 @@ __all__ = [
     "objectives",
     "plotting",
     "posteriors",
-    "schedules",
     "theory",
     "tolerance_guide",
 ]

@@ -21,6 +21,21 @@ def positive_number(value: Any, name: str) -> float:
     return float(value)
 
 
+def finite_number(value: Any, name: str) -> float:
+    """Returns `value` as a float.
+
+    Args:
+        value: What the user gave.
+        name: The name of the argument, for the error.
+
+    Raises:
+        ValueError: If `value` is not a finite number.
+    """
+    if not isinstance(value, Real) or isinstance(value, bool) or not math.isfinite(value):
+        raise ValueError(f"`{name}` must be a number. Received: {name}={value!r}.")
+    return float(value)
+
+
 def is_positive_integer(value: Any) -> bool:
     """Returns whether `value` is a whole number above zero, of any numeric type."""
     number = isinstance(value, Real) and not isinstance(value, bool)

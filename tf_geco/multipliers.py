@@ -16,55 +16,6 @@ LONG = 10_000  # steps from which on no training is paced more slowly
 USUAL = 2_000  # steps that a training of unknown length is paced for
 
 
-def moving_average(
-    average: tf.Tensor, value: tf.Tensor, decay: float, first: tf.Tensor
-) -> tf.Tensor:
-    """Returns the exponential moving average after one more value.
-
-        C_ma^0 = C_hat^0,    C_ma^t = decay C_ma^{t-1} + (1 - decay) C_hat^t
-
-    Args:
-        average: C_ma^{t-1}, `[L]`.
-        value: C_hat^t, `[L]`.
-        decay: Between 0 and 1.
-        first: Boolean scalar, whether t = 0: the first value seeds the average.
-
-    Reference:
-        Rezende and Viola, "Taming VAEs", 2018, Algorithm 1.
-    """
-    return tf.where(first, value, decay * average + (1.0 - decay) * value)
-
-
-def log_ratio(violation: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
-    """Returns the log of what is measured over what is allowed.
-
-        e = log(1 + violation / scale)
-
-    For a reconstruction error that is log(RE / kappa^2). It falls by about one unit for a unit of
-    log lambda, whatever the data set, so one setting of a rule can serve every data set.
-
-    Args:
-        violation: `[L]`, at least `-scale`; lower values count as an error 1e-6 times the scale.
-        scale: `[L]`, the violation that counts as 100 %.
-    """
-    return tf.math.log(tf.maximum(1.0 + violation / scale, 1e-6))
-
-
-def signed_log(violation: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
-    """Returns the log of a violation that may have any size and either sign.
-
-        e = sign(violation) log(1 + |violation| / scale)
-
-    It is `log_ratio` where the violation is positive, and its mirror image where it is negative:
-    for what can fall below its tolerance by more than 100 %, such as a mean that may be negative.
-
-    Args:
-        violation: `[L]`.
-        scale: `[L]`, the violation that counts as 100 %.
-    """
-    return tf.sign(violation) * tf.math.log1p(tf.abs(violation) / scale)
-
-
 @keras.saving.register_keras_serializable(package="tf_geco")
 class Rule:
     """How log lambda answers the error of its constraint.
@@ -80,8 +31,12 @@ class Rule:
         log_multiplier: tf.Tensor,
         error: tf.Tensor,
         memory: tf.Tensor,
+        *,
         first: tf.Tensor,
+        step: tf.Tensor,
         steps: tf.Tensor,
+        low: tf.Tensor,
+        high: tf.Tensor,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the next log lambda and the next memory.
 
@@ -133,11 +88,15 @@ class Exponential(Rule):
         log_multiplier: tf.Tensor,
         error: tf.Tensor,
         memory: tf.Tensor,
+        *,
         first: tf.Tensor,
+        step: tf.Tensor,
         steps: tf.Tensor,
+        low: tf.Tensor,
+        high: tf.Tensor,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the next log lambda and an empty memory."""
-        return log_multiplier + self.rate * error, memory
+        return tf.clip_by_value(log_multiplier + self.rate * error, low, high), memory
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of `__init__`."""
@@ -221,8 +180,12 @@ class ProportionalIntegral(Rule):
         log_multiplier: tf.Tensor,
         error: tf.Tensor,
         memory: tf.Tensor,
+        *,
         first: tf.Tensor,
+        step: tf.Tensor,
         steps: tf.Tensor,
+        low: tf.Tensor,
+        high: tf.Tensor,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the next log lambda; the memory is f and the first log lambda."""
         followed = tf.where(first, error, memory[0])
@@ -234,7 +197,7 @@ class ProportionalIntegral(Rule):
         proposal = log_multiplier + pull + self.proportional * (follows - followed)
         held = tf.maximum(proposal, tf.minimum(log_multiplier, start))
         proposal = tf.where(error > self.hold, held, proposal)
-        return proposal, tf.stack([follows, start])
+        return tf.clip_by_value(proposal, low, high), tf.stack([follows, start])
 
     def _brake(self, risen: tf.Tensor, error: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
         """Returns b where the error is above its tolerance."""

@@ -5,8 +5,10 @@ import numpy as np
 from tf_geco.callbacks.trajectory import Trajectory
 from tf_geco.objectives import GECO
 
+MEMORIES = 3  # of the moving average, that half of a record must span before it says anything
 
-def out_of_reach(objective: GECO, trajectory: Trajectory, band: float) -> list[str]:
+
+def out_of_reach(objective: GECO, trajectory: Trajectory, seen: np.ndarray) -> list[str]:
     """Returns a sentence for each constraint that looks infeasible.
 
     An error that can still be reduced falls by about one unit of its logarithm for a unit of log
@@ -21,74 +23,89 @@ def out_of_reach(objective: GECO, trajectory: Trajectory, band: float) -> list[s
     may pull against each other, each stuck because of the rest, and which of them stops answering
     first is chance: what looks infeasible then is the one that is furthest from its tolerance.
 
+    Too short a record says nothing: C_ma lags, and an error that lags looks like one out of reach.
+
     Args:
         objective: The objective that was trained.
         trajectory: Its record.
-        band: The relative violation that still counts as feasible.
+        seen: What each constraint measured in each epoch, `[E, L]`.
     """
     record = trajectory.arrays()
     half = len(trajectory) // 2
-    scale = np.array([float(constraint.scale) for constraint in objective.constraints])
-    upper = np.broadcast_to(objective.bounds, (len(scale), 2))[:, 1]
-    violated = objective.excess().numpy() > band
-    multiplier = record["multiplier"][half:]
+    if record["step"][-1] - record["step"][half] < MEMORIES / (1.0 - objective.decay):
+        return []
+    upper = np.array(objective.limits)[:, 1]
+    violated = ~(objective.excess().numpy() <= objective.band)
+    multiplier, error = record["multiplier"][half:], errors(objective, record["mean"][half:])
     rise = np.log(multiplier[-1] / multiplier[0])
-    ratio = np.maximum(1.0 + record["violation"][half:] / scale, 1e-6)
-    fall = np.log(ratio[0] / ratio[-1])
+    fall = error[0] - error[-1]
     rising = rise > np.log(2.0)
-    slow = (rise > np.log(1.25)) & (fall < 0.25 * np.log(ratio[-1]))
+    slow = (rise > np.log(1.25)) & (fall < 0.25 * error[-1])
     unanswered = rising & (fall < 0.1 * rise)
     stuck = violated & (unanswered | slow | (multiplier[-1] > 0.99 * upper))
     rivals = (violated & rising) | stuck
     if stuck.any() and rivals.sum() > 1:
-        furthest = int(np.argmax(np.where(rivals, ratio[-1], -np.inf)))
+        furthest = int(np.argmax(np.where(rivals, error[-1], -np.inf)))
         return [_conflict(objective, record["measured"], np.flatnonzero(rivals), furthest)]
     return [
-        _advice(objective, record["measured"], int(index), np.exp(rise[index]), fall[index])
+        _advice(objective, seen, int(index), np.exp(rise[index]), fall[index])
         for index in np.flatnonzero(stuck)
     ]
 
 
-def not_yet(objective: GECO, trajectory: Trajectory, band: float) -> list[str]:
+def errors(objective: GECO, means: np.ndarray) -> np.ndarray:
+    """Returns the errors that the rule sees, `[T, L]`, of means of what is measured."""
+    step = objective.step
+    columns = zip(objective.constraints, means.T, strict=True)
+    return np.stack([np.asarray(c.error(column, step)) for c, column in columns], axis=1)
+
+
+def not_yet(objective: GECO, seen: np.ndarray) -> list[str]:
     """Returns a sentence for each constraint that does not hold, but may with more training."""
-    measured = trajectory.arrays()["measured"]
     return [
         f"Constraint '{objective.constraints[index].name}' is not met yet: "
-        f"{_nearest(objective, measured, int(index))}. Train longer, or ask for a looser tolerance."
-        for index in np.flatnonzero(objective.excess().numpy() > band)
+        f"{_nearest(objective, seen, int(index))}. Train longer, or ask for a looser tolerance."
+        for index in np.flatnonzero(~(objective.excess().numpy() <= objective.band))
     ]
 
 
-def _nearest(objective: GECO, measured: np.ndarray, index: int) -> str:
-    tolerance = float(objective.constraints[index].tolerance)
-    best = measured[np.argmin(np.abs(measured[:, index] - tolerance)), index]
-    return f"you asked for {tolerance:g}, the nearest seen is {best:.4g}"
+def _tolerance(objective: GECO, index: int) -> float:
+    return float(objective.constraints[index].tolerance_at(objective.step))
 
 
-def _advice(objective: GECO, measured: np.ndarray, index: int, factor: float, fall: float) -> str:
+def _nearest(objective: GECO, seen: np.ndarray, index: int) -> str:
+    tolerance, values = _tolerance(objective, index), seen[:, index]
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return f"you asked for {tolerance:g}, nothing was measured"
+    best = values[np.argmin(np.abs(values - tolerance))]
+    return f"you asked for {tolerance:g}, the nearest epoch had {best:.4g}"
+
+
+def _advice(objective: GECO, seen: np.ndarray, index: int, factor: float, fall: float) -> str:
     percent = 100.0 * (1.0 - np.exp(-max(fall, 0.0)))
     return (
         f"Constraint '{objective.constraints[index].name}' looks out of reach: "
-        f"{_nearest(objective, measured, index)}. Over the last half of training its multiplier "
+        f"{_nearest(objective, seen, index)}. Over the last half of training its multiplier "
         f"grew {factor:.3g} times, and its error fell by {percent:.0f} %. Ask for a looser "
         f"tolerance, or give the model a larger network, more latents, or more training steps."
     )
 
 
 def _conflict(objective: GECO, measured: np.ndarray, rivals: np.ndarray, furthest: int) -> str:
-    wishes = {
-        index: f"you asked for {float(objective.constraints[index].tolerance):g}, and it is "
+    asked = {
+        index: f"you asked for {_tolerance(objective, index):g}, and it is "
         f"{measured[-1, index]:.4g}"
         for index in rivals
     }
     others = ", ".join(
-        f"'{objective.constraints[index].name}' ({wishes[index]})"
+        f"'{objective.constraints[index].name}' ({asked[index]})"
         for index in rivals
         if index != furthest
     )
     name = objective.constraints[furthest].name
     return (
-        f"Constraint '{name}' looks out of reach together with {others}: {wishes[furthest]}. Their "
+        f"Constraint '{name}' looks out of reach together with {others}: {asked[furthest]}. Their "
         f"multipliers rise together and they do not give way. Ask for a looser tolerance of one of "
         f"them, or give the model a larger network, more latents, or more training steps."
     )

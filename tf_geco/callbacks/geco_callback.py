@@ -15,23 +15,27 @@ from tf_geco.objectives.objective import Objective
 
 
 class GECOCallback(keras.callbacks.Callback):
-    """Logs multipliers, keeps the best feasible weights, stops, and warns of impossible wishes.
+    """Logs multipliers, keeps the best feasible weights, stops, warns of tolerances out of reach.
 
     It observes: the state of the algorithm lives in the objective, so training is the same without
     it. Every epoch it adds to the logs, and so to the progress bar and the history: `lambda`,
-    `beta` (1 / lambda, for a single constraint), `C_ma`, and `feasible` (1 or 0).
+    `beta` (1 / lambda, for a single constraint) and `C_ma`.
+
+    Each `fit` starts patience and best weights anew, and another model a new trajectory. What counts
+    as feasible is the `band` of the objective, judged by C_ma. An ELBO asks for nothing, so there
+    the cost is its loss.
 
     Args:
         every: Steps between two records of the trajectory. 10 costs little and draws smooth curves.
-        band: Relative violation that still counts as feasible. At 0.05 a reconstruction error may
-            be 2.5 % above its tolerance: about the noise of a moving average.
         patience: Epochs without a lower cost, while feasible, after which training stops. `None`
             never stops.
         min_delta: By how much a cost must fall to count as lower, in its unit (nats).
         restore_best_weights: Whether training ends with the best weights: feasible ones first, then
-            those of the lowest cost; if none were feasible, those of the least violation.
+            those of the lowest cost; if none were feasible, those of the least violation. Of an
+            optimizer with `use_ema` they are the averaged ones.
         log_dir: Folder for TensorBoard.
-        images: Examples that TensorBoard shows with their reconstructions, `[n, H, W, C]`.
+        images: Inputs that TensorBoard shows with their reconstructions: images `[n, H, W, C]`, or
+            what a conditional model takes.
         csv: File for the trajectory, written at the end of every epoch.
 
     Attributes:
@@ -55,7 +59,6 @@ class GECOCallback(keras.callbacks.Callback):
         self,
         *,
         every: int = 10,
-        band: float = 0.05,
         patience: int | None = None,
         min_delta: float = 0.1,
         restore_best_weights: bool = False,
@@ -67,11 +70,9 @@ class GECOCallback(keras.callbacks.Callback):
         for name, value in {"every": every, "patience": patience}.items():
             if value is not None:
                 positive_integer(value, name)
-        for name, number in {"band": band, "min_delta": min_delta}.items():
-            if number < 0:
-                raise ValueError(f"`{name}` must not be negative. Received: {name}={number}.")
-        self.every, self.band = every, band
-        self.patience, self.min_delta = patience, min_delta
+        if min_delta < 0:
+            raise ValueError(f"`min_delta` must not be negative. Received: min_delta={min_delta}.")
+        self.every, self.patience, self.min_delta = every, patience, min_delta
         self.restore_best_weights = restore_best_weights
         self.csv = csv
         self.board = Board(log_dir, images) if log_dir is not None else None
@@ -79,18 +80,20 @@ class GECOCallback(keras.callbacks.Callback):
         self.best_epoch: int | None = None
 
     def on_train_begin(self, logs: dict | None = None) -> None:
-        """Starts the record; a second `fit` continues it."""
+        """Starts the record, or continues that of an earlier `fit` of the same model."""
         objective = getattr(self.model, "objective", None)
         if not isinstance(objective, Objective):
             raise ValueError(
                 "`GECOCallback` observes models that have a `tf_geco` objective as `objective`. "
                 f"Received: a model of type {type(self.model).__name__}."
             )
-        if self.trajectory is None:
+        if self.trajectory is None or not self.trajectory.belongs_to(objective):
             self.trajectory = Trajectory(objective)
-            self._best_rank: tuple | None = None
-            self._best_weights: list | None = None
-            self._lowest_cost, self._waited = np.inf, 0
+        self._seen: list[list[float]] = []
+        self._best_rank: tuple | None = None
+        self._best_weights: list | None = None
+        self.best_epoch = None
+        self._lowest_cost, self._waited = np.inf, 0
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         """Records every few steps."""
@@ -98,30 +101,32 @@ class GECOCallback(keras.callbacks.Callback):
             self.trajectory.record()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
-        """Logs, keeps the best weights, and decides whether to stop or to warn."""
+        """Logs, keeps the best weights, and decides whether to stop."""
         objective = self.model.objective
         self.trajectory.record()
         logs = {} if logs is None else logs
         logs.update({name: float(value) for name, value in objective.logs().items()})
-        if isinstance(objective, GECO):
-            self._judge(epoch, objective, logs)
+        self._seen.append([logs.get(name, np.nan) for name in self.trajectory.names])
+        self._judge(epoch, objective, logs)
         if self.csv is not None:
             self.trajectory.to_csv(self.csv)
         if self.board is not None:
             self.board.write(logs, self.model, int(objective.step.numpy()))
 
     def on_train_end(self, logs: dict | None = None) -> None:
-        """Says which wishes were not met, and restores the best weights, if asked to."""
+        """Says which constraints do not hold, and restores the best weights, if asked to."""
         if isinstance(self.model.objective, GECO):
             self._report(self.model.objective)
         if self.restore_best_weights and self._best_weights is not None:
             self.model.set_weights(self._best_weights)
 
-    def _judge(self, epoch: int, objective: GECO, logs: dict) -> None:
-        cost = float(objective.cost_average.numpy())
-        excess = float(np.max(objective.excess().numpy()))
-        feasible = excess <= self.band
-        logs["feasible"] = float(feasible)
+    def _judge(self, epoch: int, objective: Objective, logs: dict) -> None:
+        """Ranks the weights of an epoch: feasible ones first, then by cost."""
+        if isinstance(objective, GECO):
+            cost, excess = float(objective.cost_average), float(np.max(objective.excess().numpy()))
+            feasible = excess <= objective.band
+        else:
+            cost, excess, feasible = float(logs.get("loss", np.nan)), 0.0, True
         self._keep_best(epoch, (not feasible, cost if feasible else excess))
         if feasible:
             self._stop_at_plateau(cost)
@@ -130,7 +135,17 @@ class GECOCallback(keras.callbacks.Callback):
         if np.isfinite(rank[1]) and (self._best_rank is None or rank < self._best_rank):
             self._best_rank, self.best_epoch = rank, epoch
             if self.restore_best_weights:
-                self._best_weights = self.model.get_weights()
+                self._best_weights = self._weights()
+
+    def _weights(self) -> list:
+        """Returns the weights as a training that ended now would leave them."""
+        weights, optimizer = self.model.get_weights(), self.model.optimizer
+        if not getattr(getattr(optimizer, "inner_optimizer", optimizer), "use_ema", False):
+            return weights
+        optimizer.finalize_variable_values(self.model.trainable_weights)
+        averaged = self.model.get_weights()
+        self.model.set_weights(weights)
+        return averaged
 
     def _stop_at_plateau(self, cost: float) -> None:
         if cost < self._lowest_cost - self.min_delta:
@@ -141,13 +156,15 @@ class GECOCallback(keras.callbacks.Callback):
             self.model.stop_training = True
 
     def _report(self, objective: GECO) -> None:
-        """Warns of wishes out of reach; of others, "not yet" is no more than a line of progress.
+        """Warns of tolerances out of reach; of others, "not yet" is only a line of progress.
 
         At the end, not before: while the rule searches, a lag looks like an error out of reach.
         """
-        if not len(self.trajectory) or float(np.max(objective.excess().numpy())) <= self.band:
+        holds = float(np.max(objective.excess().numpy())) <= objective.band
+        if not self._seen or not len(self.trajectory) or holds:
             return
-        if sentences := out_of_reach(objective, self.trajectory, self.band):
+        seen = np.array(self._seen)
+        if sentences := out_of_reach(objective, self.trajectory, seen):
             warnings.warn("\n".join(sentences), stacklevel=2)
         elif (self.params or {}).get("verbose"):
-            print("\n".join(not_yet(objective, self.trajectory, self.band)))
+            print("\n".join(not_yet(objective, seen)))

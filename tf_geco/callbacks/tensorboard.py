@@ -12,7 +12,8 @@ class Board:
 
     Args:
         log_dir: Folder to write to.
-        images: A few examples to reconstruct every epoch, `[n, H, W, C]`, or `None`.
+        images: A few inputs of the model to reconstruct every epoch: images `[n, H, W, C]`, or what a
+            conditional model takes; or `None`.
 
     Raises:
         ImportError: If TensorBoard is not installed; TensorFlow alone cannot write its files.
@@ -32,7 +33,7 @@ class Board:
             for name, value in logs.items():
                 tf.summary.scalar(name, value)
             if self.images is not None:
-                images = tf.cast(self.images, tf.float32)
-                pairs = tf.concat([images, model.reconstruct(images, seed=0)], axis=1)
+                images = tf.cast(model.target(self.images), tf.float32)
+                pairs = tf.concat([images, model.reconstruct(self.images, seed=0)], axis=1)
                 tf.summary.image("data_and_reconstruction", pairs, max_outputs=len(images))
         self._writer.flush()

@@ -30,28 +30,31 @@ class Trajectory:
     def __len__(self) -> int:
         return len(self._rows)
 
+    def belongs_to(self, objective: Objective) -> bool:
+        """Returns whether this is the record of an objective."""
+        return objective is self._objective
+
     def record(self) -> None:
         """Adds a row, unless there is one for this step."""
         step = int(self._objective.step.numpy())
         if self._rows and self._rows[-1][0] == step:
             return
-        average = self._objective.moving_average.numpy()
-        measured = [
-            float(constraint.measure(violation))
-            for constraint, violation in zip(self._objective.constraints, average, strict=True)
-        ]
-        cost = float(self._objective.cost_average.numpy())
-        self._rows.append((step, cost, average, measured, self._objective.multiplier.numpy()))
+        objective = self._objective
+        measured = [float(value) for value in objective.readings(objective.averaged).values()]
+        violation, multiplier = objective.violations().numpy(), objective.multiplier.numpy()
+        means, cost = objective.averaged.means.numpy()[:-1], float(objective.cost_average)
+        self._rows.append((step, cost, violation, measured, multiplier, means))
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Returns the record as arrays.
 
         Returns:
-            `"step"` `[T]`, `"cost"` `[T]` (for a VAE the KL in nats), `"violation"` (C_ma),
-            `"measured"` (in the unit of the tolerance) and `"multiplier"` `[T, L]`.
+            `"step"` `[T]`, `"cost"` `[T]` (for a VAE the KL in nats), and `[T, L]` each:
+            `"violation"` (C_ma), `"measured"` (in the unit of the tolerance), `"multiplier"`, and
+            `"mean"` (of what is measured, such as a squared error).
         """
-        columns = zip(*self._rows, strict=True) if self._rows else [[]] * 5
-        names = ("step", "cost", "violation", "measured", "multiplier")
+        columns = zip(*self._rows, strict=True) if self._rows else [[]] * 6
+        names = ("step", "cost", "violation", "measured", "multiplier", "mean")
         return {name: np.array(column) for name, column in zip(names, columns, strict=True)}
 
     def to_csv(self, path: str) -> None:
@@ -62,5 +65,5 @@ class Trajectory:
         with open(path, "w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(["step", "cost", *fields])
-            for step, cost, *rest in self._rows:
+            for step, cost, *rest, _ in self._rows:
                 writer.writerow([step, cost, *(value for part in rest for value in part)])

@@ -1,7 +1,7 @@
 """Constraints: what must hold in expectation, E[C(x, g(z))] <= 0."""
 
 from tf_geco.constraints.classification import ClassificationAccuracy
-from tf_geco.constraints.constraint import Constraint, straight_through
+from tf_geco.constraints.constraint import Constraint, Measured, straight_through
 from tf_geco.constraints.divergence import KLDivergence
 from tf_geco.constraints.features import FeatureReconstructionError, LocalStatistics
 from tf_geco.constraints.function import FunctionConstraint, between, equal_to, from_function
@@ -16,6 +16,7 @@ __all__ = [
     "FunctionConstraint",
     "KLDivergence",
     "LocalStatistics",
+    "Measured",
     "NegativeLogLikelihood",
     "PatchNCC",
     "ReconstructionError",

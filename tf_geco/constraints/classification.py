@@ -5,8 +5,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tf_geco.constraints.constraint import Constraint, entry, straight_through
-from tf_geco.constraints.features import frozen
+from tf_geco.constraints.constraint import Constraint, straight_through
+from tf_geco.constraints.features import as_network
+from tf_geco.constraints.inputs import entry, refuse_misspelt
 from tf_geco.schedules import Schedule
 
 
@@ -26,7 +27,8 @@ class ClassificationAccuracy(Constraint):
 
     Args:
         tolerance: kappa, between 0 and 1, or a schedule of it.
-        classifier: A Keras model or layer, images -> class probabilities `[B, K]`. It is frozen.
+        classifier: A Keras model or layer, images -> class probabilities `[B, K]`. Training leaves it as it
+            is.
             `tf_geco.models.classifier` makes one.
         from_logits: Whether the classifier returns logits.
         strict: Whether what must reach kappa is the share of reconstructions whose most probable
@@ -67,8 +69,9 @@ class ClassificationAccuracy(Constraint):
         name: str | None = "classification_accuracy",
         **kwargs: Any,
     ) -> None:
+        kwargs.setdefault("form", ">=")
         super().__init__(tolerance, name=name, **kwargs)
-        self.classifier = frozen(classifier, "classifier")
+        self.classifier = as_network(classifier, "classifier")
         self.from_logits = bool(from_logits)
         self.strict = bool(strict)
         if proxy not in ("log_probability", "probability"):
@@ -77,9 +80,9 @@ class ClassificationAccuracy(Constraint):
             )
         self.proxy = proxy
 
-    def check_tolerance(self, tolerance: Any) -> float:
+    def check_tolerance(self, tolerance: Any, name: str = "tolerance") -> float:
         """Returns the tolerance as a float between 0 and 1."""
-        tolerance = super().check_tolerance(tolerance)
+        tolerance = super().check_tolerance(tolerance, name)
         if tolerance >= 1:
             raise ValueError(
                 "`tolerance` is the share of reconstructions to be classified right: between 0 and "
@@ -92,19 +95,21 @@ class ClassificationAccuracy(Constraint):
         if not self.classifier.built:
             self.classifier(keras.KerasTensor(entry(outputs_shape, "reconstruction", self.name)))
 
-    def call(self, x: Any, y: Any = None, outputs: Any = None) -> tf.Tensor:
-        """Returns the violation of each example, `[B]`."""
+    def measure(self, x: Any, y: Any = None, outputs: Any = None) -> tf.Tensor:
+        """Returns the probability of the true class of each example, or 1 if it is right, `[B]`."""
         reconstruction = entry(outputs, "reconstruction", self.name)
         scores = tf.cast(self.classifier(reconstruction, training=False), tf.float32)
         probabilities = tf.nn.softmax(scores) if self.from_logits else scores
         truth = self._one_hot(y, scores.shape[-1])
         right = tf.reduce_sum(truth * probabilities, axis=-1)
-        proxy = -tf.math.log(tf.maximum(right, 1e-6)) if self.proxy != "probability" else -right
+        proxy = right if self.proxy == "probability" else tf.math.log(tf.maximum(right, 1e-6))
         if self.strict:
             right = tf.equal(tf.argmax(truth, axis=-1), tf.argmax(scores, axis=-1))
-        return straight_through(self.tolerance - tf.cast(right, tf.float32), proxy)
+        return straight_through(tf.cast(right, tf.float32), proxy)
 
     def _one_hot(self, y: Any, classes: int) -> tf.Tensor:
+        if isinstance(y, dict):
+            refuse_misspelt(y)
         label = y.get("label") if isinstance(y, dict) else y
         if label is None:
             raise ValueError(
@@ -115,14 +120,9 @@ class ClassificationAccuracy(Constraint):
             return tf.cast(label, tf.float32)
         return tf.one_hot(tf.reshape(tf.cast(label, tf.int64), [-1]), classes)
 
-    @property
-    def scale(self) -> Any:
-        """1 - kappa, the error rate that is allowed."""
-        return 1.0 - self.tolerance
-
-    def measure(self, violation: tf.Tensor) -> tf.Tensor:
-        """Returns the accuracy."""
-        return self.tolerance - violation
+    def scale(self, step: Any = 0) -> Any:
+        """Returns 1 - kappa, the error rate that is allowed."""
+        return 1.0 - self.tolerance_at(step)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of `__init__`."""

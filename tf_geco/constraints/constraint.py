@@ -1,25 +1,44 @@
-"""The constraint: data, labels, outputs -> the violation of each example."""
+"""The constraint: what it measures of each example, and the bound on the mean of that."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import tensorflow as tf
 
 from tf_geco.checks import positive_number
-from tf_geco.schedules import Constant, Schedule
+from tf_geco.configs import rebuilt
+from tf_geco.schedules import Schedule, as_schedule, value_at
+
+LEAST_RATIO = 1e-6
+
+
+class Measured(NamedTuple):
+    """What a constraint measures of a batch.
+
+    Args:
+        values: `[B]`.
+        counts: How much each example counts, `[B]`, zero for one that does not; `None` if all
+            count alike.
+    """
+
+    values: tf.Tensor
+    counts: tf.Tensor | None = None
 
 
 @keras.saving.register_keras_serializable(package="tf_geco")
 class Constraint(keras.layers.Layer):
     """Something that must hold in expectation: E[C] <= 0.
 
-    Subclass it, write `call(x, y, outputs)` and return one violation per example, `[B]`: the
-    measured value minus the tolerance, so that a violation of zero or less means that the wish is
-    met. A constraint knows nothing of its multiplier; `tf_geco.GECO` joins the two.
+        C = E[m] - bound        form "<=": the mean of what is measured has a greatest value
+        C = bound - E[m]        form ">=": it has a least value
+
+    Subclass it and write `measure(x, y, outputs)`, which returns what is measured of each example,
+    m, `[B]`. A constraint knows nothing of its multiplier; `tf_geco.GECO` joins the two. It keeps
+    no state, so that one constraint may serve several objectives for data of one shape.
 
     Two numbers say how a violation counts in the scaled loss
 
-        loss = cost + lambda * nats * violation / scale
+        loss = cost + lambda * nats * C / scale
 
     `scale` is the violation that counts as 100 %, and `nats` what that is worth.
 
@@ -29,8 +48,12 @@ class Constraint(keras.layers.Layer):
 
     Args:
         tolerance: kappa, a positive number in the constraint's own unit, or a
-            `tf_geco.schedules.Schedule` of it over training steps. Anneal slowly against the
-            moving average, whose 0.99 remembers about 100 steps.
+            `keras.optimizers.schedules.LearningRateSchedule` of it over training steps. Anneal
+            slowly against the moving average, whose 0.99 remembers about 100 steps. `None` asks for
+            nothing: what is measured is only logged, as by `tf_geco.ELBO`.
+        form: `"<="` or `">="`.
+        scaled: Whether it enters loss and rule relative to its tolerance and in nats. `False` is
+            the form that the paper prints; `tf_geco.GECO.algorithm_1` sets it.
         name: Name in logs and plots. Give each constraint of one objective its own.
 
     Call arguments:
@@ -38,15 +61,20 @@ class Constraint(keras.layers.Layer):
         y: Labels or whatever else the data set yields, or `None`.
         outputs: What the model returns, such as `{"reconstruction": ..., "kl": ...}`.
 
+    Call returns:
+        A `Measured`: values `[B]`, and how much each of them counts.
+
     Raises:
-        ValueError: If `tolerance` is neither a positive number nor a schedule.
+        ValueError: If `tolerance` is neither a positive number nor a schedule, or `form` is unknown.
 
     Example:
     ```python
-    class MeanBrightness(tf_geco.constraints.Constraint):
-        def call(self, x, y=None, outputs=None):
+    class BrightnessError(tf_geco.constraints.Constraint):
+        def measure(self, x, y=None, outputs=None):
             brightness = lambda images: tf.reduce_mean(images, axis=(1, 2, 3))
-            return tf.abs(brightness(x) - brightness(outputs["reconstruction"])) - self.tolerance
+            return tf.abs(brightness(x) - brightness(outputs["reconstruction"]))
+
+    constraint = BrightnessError(0.02)
     ```
 
     Reference:
@@ -54,90 +82,146 @@ class Constraint(keras.layers.Layer):
     """
 
     def __init__(
-        self, tolerance: float | Schedule, *, name: str | None = None, **kwargs: Any
+        self,
+        tolerance: float | Schedule | None,
+        *,
+        form: str = "<=",
+        scaled: bool = True,
+        name: str | None = None,
+        **kwargs: Any,
     ) -> None:
         kwargs.setdefault("dtype", "float32")
         super().__init__(name=name, **kwargs)
-        if not isinstance(tolerance, Schedule):
-            tolerance = Constant(self.check_tolerance(tolerance))
-        self.schedule = tolerance
-        if not isinstance(tolerance, Constant):
-            self._current = self._tolerance_weight()
+        if form not in ("<=", ">="):
+            raise ValueError(f"`form` must be '<=' or '>='. Received: form={form!r}.")
+        if type(self).call is not Constraint.call:
+            raise TypeError(
+                "A constraint defines `measure(x, y, outputs)`, which returns what it measures of "
+                "each example, [B], without the tolerance. "
+                f"Received: a class {type(self).__name__} that overrides `call`."
+            )
+        self.form = form
+        self.scaled = bool(scaled)
+        if tolerance is not None:
+            tolerance = as_schedule(tolerance, "tolerance", self.check_tolerance)
+        self.tolerance: Any = tolerance
+        self.built_for: tuple | None = None
 
-    def _tolerance_weight(self) -> Any:
-        return self.add_weight(
-            name="tolerance",
-            shape=(),
-            dtype="float32",
-            initializer=lambda shape, dtype: self.schedule(tf.zeros([], tf.int64)),
-            trainable=False,
-            autocast=False,
-            aggregation="only_first_replica",
-        )
-
-    def check_tolerance(self, tolerance: Any) -> float:
+    def check_tolerance(self, tolerance: Any, name: str = "tolerance") -> float:
         """Returns the tolerance as a float, or raises an error that says what it may be."""
-        return positive_number(tolerance, "tolerance")
-
-    @property
-    def tolerance(self) -> Any:
-        """The present kappa: a float, or where it follows a schedule a scalar tensor."""
-        if isinstance(self.schedule, Constant):
-            return self.schedule.value
-        return tf.convert_to_tensor(self._current)
-
-    def follow(self, step: tf.Tensor) -> None:
-        """Moves a scheduled tolerance to its value at `step`; the objective calls it."""
-        if not isinstance(self.schedule, Constant):
-            self._current.assign(self.schedule(step))
+        return positive_number(tolerance, name)
 
     def build(self, x_shape: Any, y_shape: Any = None, outputs_shape: Any = None) -> None:
         """Learns what it needs of the shapes; most constraints need nothing."""
 
-    def call(self, x: Any, y: Any = None, outputs: Any = None) -> tf.Tensor:
-        """Returns the violation of each example, `[B]`."""
+    def build_once(self, x_shape: Any, y_shape: Any, outputs_shape: Any) -> None:
+        """Builds it, or checks that it was built for data of this shape.
+
+        Raises:
+            ValueError: If it was built for data of another shape.
+        """
+        shape = keras.tree.map_shape_structure(lambda part: tuple(part[1:]), x_shape)
+        if self.built_for is not None and shape != self.built_for:
+            raise ValueError(
+                f"Constraint '{self.name}' serves data of one shape, {self.built_for}; make a new "
+                f"one for each model. Received: data of shape {shape}."
+            )
+        if self.built_for is None:
+            self.build(x_shape, y_shape, outputs_shape)
+        self.built_for = shape
+
+    def call(self, x: Any, y: Any = None, outputs: Any = None) -> Measured:
+        """Returns what is measured, checked and in float32."""
+        measured = self.measure(x, y, outputs)
+        values, counts = measured if isinstance(measured, tuple) else (measured, None)
+        values = per_example(values, f"Constraint '{self.name}' must measure")
+        if counts is None:
+            return Measured(values)
+        return Measured(values, per_example(counts, f"Constraint '{self.name}' must count"))
+
+    def measure(self, x: Any, y: Any = None, outputs: Any = None) -> Any:
+        """Returns what is measured of each example, `[B]`.
+
+        Where some examples do not count, it returns a pair of values and counts, `[B]` each: the
+        mean is then the sum of counts times values over the sum of counts.
+        """
         raise NotImplementedError(
-            f"{type(self).__name__} must define `call(x, y, outputs)` and return violations [B]."
+            f"{type(self).__name__} must define `measure(x, y, outputs)` and return values [B]."
         )
 
-    @property
-    def scale(self) -> Any:
-        """The violation that counts as 100 %, by default the tolerance."""
-        return self.tolerance
+    def tolerance_at(self, step: Any = 0) -> Any:
+        """Returns kappa at a training step: a float, or a scalar tensor if a schedule sets it."""
+        return value_at(self.tolerance, step)
+
+    def bound(self, step: Any = 0) -> Any:
+        """Returns what the mean of the values is compared with, by default the tolerance."""
+        return self.tolerance_at(step)
+
+    def scale(self, step: Any = 0) -> Any:
+        """Returns the violation that counts as 100 %, by default the bound."""
+        return self.bound(step)
+
+    def nats(self, step: Any = 0) -> Any:
+        """Returns what a violation of one `scale` is worth in the loss when lambda is 1."""
+        return 1.0
 
     @property
     def is_ratio(self) -> bool:
-        """Whether no violation is below -scale, so that 1 + violation / scale is a ratio.
+        """Whether no violation is below -scale, so that 1 + C / scale is a ratio.
 
         It is the ratio of what is measured to what is allowed, and the multiplier follows its
         logarithm. Otherwise it follows that of the violation, with its sign.
         """
         return True
 
-    @property
-    def nats(self) -> Any:
-        """What a violation of one `scale` is worth in the loss when the multiplier is 1."""
-        return 1.0
+    def violation(self, mean: Any, step: Any = 0) -> Any:
+        """Returns C, of the mean of the values: zero or less holds."""
+        bound = self.bound(step)
+        return mean - bound if self.form == "<=" else bound - mean
 
-    def measure(self, violation: tf.Tensor) -> tf.Tensor:
-        """Returns a mean violation as a value in the unit of the tolerance, for people to read."""
-        return violation + self.tolerance
+    def excess(self, mean: Any, step: Any = 0) -> Any:
+        """Returns C in units of the scale: zero or less holds, 0.05 is 5 % over."""
+        return self.violation(mean, step) / self.scale(step)
+
+    def error(self, mean: Any, step: Any = 0) -> Any:
+        """Returns what the multiplier brings to zero.
+
+            log(1 + C / scale)                         a ratio of measured to allowed
+            sign(C) log(1 + |C| / scale)               other constraints
+            C                                          not scaled
+
+        For a reconstruction error the first is log(RE / kappa^2). It falls by about one unit for a
+        unit of log lambda, whatever the data set, so one rule can serve every data set.
+        """
+        if not self.scaled:
+            return self.violation(mean, step)
+        excess = self.excess(mean, step)
+        if self.is_ratio:
+            return tf.math.log(tf.maximum(1.0 + excess, LEAST_RATIO))
+        return tf.sign(excess) * tf.math.log1p(tf.abs(excess))
+
+    def weight(self, step: Any = 0) -> Any:
+        """Returns what one unit of violation adds to the loss when lambda is 1."""
+        return self.nats(step) / self.scale(step) if self.scaled else 1.0
+
+    def reading(self, mean: Any) -> Any:
+        """Returns the mean of the values in the unit of the tolerance, for people to read."""
+        return mean
+
+    def as_printed(self) -> "Constraint":
+        """Returns the same constraint in the form that the paper prints."""
+        return type(self).from_config({**self.get_config(), "scaled": False})
 
     def get_config(self) -> dict:
         """Returns the arguments of `__init__`."""
-        tolerance: Any = self.schedule
-        if isinstance(tolerance, Constant):
-            tolerance = tolerance.value
-        else:
-            tolerance = keras.saving.serialize_keras_object(tolerance)
-        return {**super().get_config(), "tolerance": tolerance}
+        tolerance = keras.saving.serialize_keras_object(self.tolerance)
+        own = {"tolerance": tolerance, "form": self.form, "scaled": self.scaled}
+        return {**super().get_config(), **own}
 
     @classmethod
     def from_config(cls, config: dict) -> "Constraint":
         """Makes the constraint that `get_config` described."""
-        deserialize = keras.saving.deserialize_keras_object
-        parts = {k: deserialize(v) for k, v in config.items() if _is_serialized(v)}
-        return cls(**{**config, **parts})
+        return rebuilt(cls, config)
 
 
 class Sized(Constraint):
@@ -148,25 +232,47 @@ class Sized(Constraint):
 
     size: int | None = None
 
-    @property
-    def nats(self) -> float:
-        """D / 2."""
-        if self.size is None:
-            raise ValueError(f"Constraint '{self.name}' is not built yet: call it on data first.")
-        return self.size / 2
+    def nats(self, step: Any = 0) -> float:
+        """Returns D / 2."""
+        return size_of(self) / 2
 
 
 class SquaredError(Sized):
     """A mean squared error of at most kappa^2, which people read as its root."""
 
-    @property
-    def scale(self) -> Any:
-        """kappa^2."""
-        return self.tolerance**2
+    def bound(self, step: Any = 0) -> Any:
+        """Returns kappa^2."""
+        return self.tolerance_at(step) ** 2
 
-    def measure(self, violation: tf.Tensor) -> tf.Tensor:
+    def reading(self, mean: Any) -> Any:
         """Returns the root-mean-square error, in the unit of the tolerance."""
-        return tf.sqrt(tf.maximum(violation + self.scale, 0.0))
+        return tf.sqrt(tf.maximum(mean, 0.0))
+
+
+def size_of(constraint: Any) -> int:
+    """Returns D, the number of values of an example, or says that it is not known yet."""
+    if constraint.size is None:
+        raise ValueError(f"Constraint '{constraint.name}' is not built yet: call it on data first.")
+    return constraint.size
+
+
+def per_example(values: Any, who: str) -> tf.Tensor:
+    """Returns values as float32 `[B]`.
+
+    Args:
+        values: `[B]`.
+        who: The beginning of the error.
+
+    Raises:
+        ValueError: If the values have another rank.
+    """
+    values = tf.cast(values, tf.float32)
+    if values.shape.rank != 1:
+        raise ValueError(
+            f"{who} one number per example, of shape [B]. "
+            f"Received: a tensor of shape {tuple(values.shape)}."
+        )
+    return values
 
 
 def straight_through(strict: tf.Tensor, proxy: tf.Tensor) -> tf.Tensor:
@@ -186,36 +292,3 @@ def straight_through(strict: tf.Tensor, proxy: tf.Tensor) -> tf.Tensor:
         fairness, recall, churn, and other goals", 2019, arXiv:1809.04198, Section 4.
     """
     return tf.stop_gradient(tf.cast(strict, proxy.dtype) - proxy) + proxy
-
-
-def entry(outputs: Any, key: str, name: str) -> Any:
-    """Returns `outputs[key]`, or says which constraint misses it."""
-    if not isinstance(outputs, dict) or key not in outputs:
-        keys = sorted(outputs) if isinstance(outputs, dict) else type(outputs).__name__
-        raise ValueError(f"Constraint '{name}' needs `outputs['{key}']`. Received: outputs={keys}.")
-    return outputs[key]
-
-
-def mask_of(y: Any) -> tf.Tensor | None:
-    """Returns the boolean mask of observed values that the data set yields, or `None`."""
-    if not isinstance(y, dict) or "mask" not in y:
-        return None
-    return tf.cast(y["mask"], tf.bool)
-
-
-def observed(x: tf.Tensor, reconstruction: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
-    """Returns `x` with the reconstruction in place of missing values, which then agree."""
-    return x if mask is None else tf.where(mask, x, tf.stop_gradient(reconstruction))
-
-
-def image_and_reconstruction(
-    x: Any, y: Any, outputs: Any, name: str
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns the data, missing values filled in, and its reconstruction, in one dtype."""
-    reconstruction = entry(outputs, "reconstruction", name)
-    x = tf.cast(x, reconstruction.dtype)
-    return observed(x, reconstruction, mask_of(y)), reconstruction
-
-
-def _is_serialized(value: Any) -> bool:
-    return isinstance(value, dict) and "class_name" in value

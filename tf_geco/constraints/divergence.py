@@ -5,7 +5,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tf_geco.constraints.constraint import Constraint, entry
+from tf_geco.constraints.constraint import Constraint
+from tf_geco.constraints.inputs import entry
 from tf_geco.schedules import Schedule
 
 
@@ -52,11 +53,10 @@ class KLDivergence(Constraint):
     ) -> None:
         super().__init__(tolerance, name=name, **kwargs)
 
-    def call(self, x: Any, y: Any = None, outputs: Any = None) -> tf.Tensor:
-        """Returns the violation of each example, `[B]`."""
-        return tf.cast(entry(outputs, "kl", self.name), tf.float32) - self.tolerance
+    def measure(self, x: Any, y: Any = None, outputs: Any = None) -> tf.Tensor:
+        """Returns the KL of each example, `[B]`."""
+        return entry(outputs, "kl", self.name)
 
-    @property
-    def nats(self) -> Any:
-        """K."""
-        return self.tolerance
+    def nats(self, step: Any = 0) -> Any:
+        """Returns K."""
+        return self.tolerance_at(step)

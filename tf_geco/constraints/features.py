@@ -6,7 +6,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tf_geco.constraints.constraint import SquaredError, image_and_reconstruction
+from tf_geco.constraints.constraint import SquaredError
+from tf_geco.constraints.inputs import any_observed, image_and_reconstruction, mask_of
 from tf_geco.schedules import Schedule
 
 
@@ -23,7 +24,7 @@ class FeatureReconstructionError(SquaredError):
     Args:
         tolerance: kappa, in the unit of the features, or a schedule of it.
         features: A Keras model or layer, images `[B, H, W, C]` -> features `[B, ...]`, or a list of
-            such. It is frozen. By default `LocalStatistics()`, which needs no training. For a
+            such. Training leaves it as it is. By default `LocalStatistics()`, which needs no training. For a
             layer of a network take `keras.Model(network.inputs, network.get_layer(name).output)`;
             for several, a list of outputs, whose errors are averaged.
         name: Name in logs and plots.
@@ -56,23 +57,25 @@ class FeatureReconstructionError(SquaredError):
         **kwargs: Any,
     ) -> None:
         super().__init__(tolerance, name=name, **kwargs)
-        self.features = frozen(LocalStatistics() if features is None else features, "features")
+        self.features = as_network(LocalStatistics() if features is None else features, "features")
 
     def build(self, x_shape: Any, y_shape: Any = None, outputs_shape: Any = None) -> None:
         """Learns the number of features of an example."""
         features = keras.tree.flatten(self.features(keras.KerasTensor(x_shape)))
         self.size = sum(math.prod(feature.shape[1:]) for feature in features)
 
-    def call(self, x: Any, y: Any = None, outputs: Any = None) -> tf.Tensor:
-        """Returns the violation of each example, `[B]`."""
-        x, reconstruction = image_and_reconstruction(x, y, outputs, self.name)
+    def measure(self, x: Any, y: Any = None, outputs: Any = None) -> Any:
+        """Returns the squared error of the features of each example, `[B]`."""
+        mask = mask_of(y, x)
+        x, reconstruction = image_and_reconstruction(x, outputs, mask, self.name)
         wanted = keras.tree.flatten(self.features(x, training=False))
         found = keras.tree.flatten(self.features(reconstruction, training=False))
         errors = [
             tf.reduce_mean(tf.math.squared_difference(tf.stop_gradient(a), b), range(1, b.ndim))
             for a, b in zip(wanted, found, strict=True)
         ]
-        return tf.cast(tf.add_n(errors) / len(errors), tf.float32) - self.scale
+        mean = tf.add_n(errors) / len(errors)
+        return mean if mask is None else (mean, any_observed(mask))
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of `__init__`."""
@@ -140,8 +143,8 @@ class LocalStatistics(keras.layers.Layer):
         }
 
 
-def frozen(network: Any, argument: str) -> keras.Layer:
-    """Returns a network that training will not change.
+def as_network(network: Any, argument: str) -> keras.Layer:
+    """Returns a network that measures; models do not train what their objective holds.
 
     Of a functional or sequential model it is a view, of the same layers but not compiled: Keras
     would otherwise count the network's metrics among those of the model that is constrained.
@@ -157,5 +160,4 @@ def frozen(network: Any, argument: str) -> keras.Layer:
         sequential = isinstance(network, keras.Sequential)
         outputs = network.outputs[0] if sequential else network.output
         network = keras.Model(network.inputs, outputs, name=network.name)
-    network.trainable = False
     return network

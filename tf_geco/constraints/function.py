@@ -1,15 +1,13 @@
 """Constraints from plain functions, as inequalities, bands and equalities."""
 
-import math
 from collections.abc import Callable
-from numbers import Real
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from tf_geco.checks import positive_number
-from tf_geco.constraints.constraint import Constraint, straight_through
+from tf_geco.checks import finite_number, positive_number
+from tf_geco.constraints.constraint import Constraint, per_example, straight_through
 from tf_geco.schedules import Schedule
 
 Function = Callable[[Any, Any, Any], tf.Tensor]
@@ -32,61 +30,46 @@ class FunctionConstraint(Constraint):
         nats: float = 1.0,
         **kwargs: Any,
     ) -> None:
-        if form not in ("<=", ">="):
-            raise ValueError(f"`form` must be '<=' or '>='. Received: form={form!r}.")
         for argument, function in {"fn": fn, "proxy": proxy, "where": where}.items():
             if not callable(function) and (function is not None or argument == "fn"):
                 raise ValueError(f"`{argument}` must be a function. Received: {function!r}.")
-        super().__init__(tolerance, name=name, **kwargs)
+        super().__init__(tolerance, form=form, name=name, **kwargs)
         self.fn, self.proxy, self.where = fn, proxy, where
-        self.form = form
         self.given_scale = None if scale is None else positive_number(scale, "scale")
         self.given_nats = positive_number(nats, "nats")
         if tolerance == 0 and scale is None:
             raise ValueError(
-                "A tolerance of zero says nothing of what counts as much: give `scale`, the "
-                f"violation that counts as 100 %. Received: tolerance={tolerance}, scale=None."
+                "With a tolerance of 0, give `scale`, the violation that counts as 100 %; by default "
+                f"that is the size of the tolerance. Received: tolerance={tolerance}, scale=None."
             )
 
-    def check_tolerance(self, tolerance: Any) -> float:
+    def check_tolerance(self, tolerance: Any, name: str = "tolerance") -> float:
         """Returns the tolerance as a float: any finite number."""
-        if not isinstance(tolerance, Real) or not math.isfinite(tolerance):
-            raise ValueError(f"`tolerance` must be a number. Received: tolerance={tolerance!r}.")
-        return float(tolerance)
+        return finite_number(tolerance, name)
 
-    def call(self, x: Any, y: Any = None, outputs: Any = None) -> tf.Tensor:
-        """Returns the violation of each example, `[B]`."""
-        value = tf.cast(self.fn(x, y, outputs), tf.float32)
+    def measure(self, x: Any, y: Any = None, outputs: Any = None) -> Any:
+        """Returns the function's value for each example, and which of them count, `[B]` each."""
+        value = self._value(self.fn, x, y, outputs)
         if self.proxy is not None:
-            value = straight_through(value, tf.cast(self.proxy(x, y, outputs), tf.float32))
-        violation = self._sign * (value - self.tolerance)
-        if self.where is None:
-            return violation
-        counts = tf.cast(self.where(x, y, outputs), tf.float32)
-        return tf.math.divide_no_nan(violation * counts, tf.reduce_mean(counts))
+            value = straight_through(value, self._value(self.proxy, x, y, outputs))
+        return value if self.where is None else (value, self.where(x, y, outputs))
 
-    @property
-    def _sign(self) -> float:
-        return 1.0 if self.form == "<=" else -1.0
+    def _value(self, function: Function, x: Any, y: Any, outputs: Any) -> tf.Tensor:
+        who = f"Constraint '{self.name}': its function must return"
+        return per_example(function(x, y, outputs), who)
 
-    @property
-    def scale(self) -> Any:
-        """The violation that counts as 100 %, by default the size of the tolerance."""
-        return abs(self.tolerance) if self.given_scale is None else self.given_scale
+    def scale(self, step: Any = 0) -> Any:
+        """Returns the violation that counts as 100 %, by default the size of the tolerance."""
+        return abs(self.tolerance_at(step)) if self.given_scale is None else self.given_scale
 
     @property
     def is_ratio(self) -> bool:
         """No: the values of a function may be anything."""
         return False
 
-    @property
-    def nats(self) -> float:
-        """What a violation of one `scale` is worth in the loss when the multiplier is 1."""
+    def nats(self, step: Any = 0) -> float:
+        """Returns what a violation of one `scale` is worth in the loss when lambda is 1."""
         return self.given_nats
-
-    def measure(self, violation: tf.Tensor) -> tf.Tensor:
-        """Returns the mean of the function's values."""
-        return self._sign * violation + self.tolerance
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of `__init__`."""
@@ -96,7 +79,6 @@ class FunctionConstraint(Constraint):
             "fn": serialize(self.fn),
             "proxy": serialize(self.proxy),
             "where": serialize(self.where),
-            "form": self.form,
             "scale": self.given_scale,
             "nats": self.given_nats,
         }
@@ -129,7 +111,7 @@ def from_function(
         proxy: (x, y, outputs) -> `[B]`, in the unit of the values: where its gradient is, if `fn`
             has none. The values of `fn` still decide whether the constraint holds.
         where: (x, y, outputs) -> boolean `[B]`: which examples count. The mean is then over these
-            examples of a batch, and a batch without any counts as one that holds exactly.
+            alone, of an epoch or a whole evaluation, and a batch without any says nothing.
         scale: The violation that counts as 100 %, by default the size of the tolerance. For a rate
             of at least kappa, 1 - kappa makes it the error rate that is allowed.
         nats: What a violation of 100 % is worth in the loss when lambda is 1. By default 1, so that

@@ -2,15 +2,15 @@
 
 import math
 from collections.abc import Callable
-from numbers import Real
 from typing import Any
 
 import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from tf_geco.checks import positive_number
-from tf_geco.constraints.constraint import Constraint, entry, mask_of
+from tf_geco.checks import finite_number, positive_number
+from tf_geco.constraints.constraint import Constraint, size_of
+from tf_geco.constraints.inputs import any_observed, entry, mask_of
 from tf_geco.schedules import Schedule
 
 UNITS = ("nats", "nats_per_dim", "bits_per_dim")
@@ -93,29 +93,35 @@ class NegativeLogLikelihood(Constraint):
         self.parameters = parameters
         self.size: int | None = None
 
-    def check_tolerance(self, tolerance: Any) -> float:
+    def check_tolerance(self, tolerance: Any, name: str = "tolerance") -> float:
         """Returns the tolerance as a float: positive, or any number if there is a scale."""
-        if self.given_scale is None:
-            return positive_number(tolerance, "tolerance")
-        if not isinstance(tolerance, Real) or not math.isfinite(tolerance):
-            raise ValueError(f"`tolerance` must be a number. Received: tolerance={tolerance!r}.")
-        return float(tolerance)
+        return (positive_number if self.given_scale is None else finite_number)(tolerance, name)
 
     def build(self, x_shape: Any, y_shape: Any = None, outputs_shape: Any = None) -> None:
         """Learns the number of values of an example."""
         self.size = math.prod(x_shape[1:])
 
-    def call(self, x: Any, y: Any = None, outputs: Any = None) -> tf.Tensor:
-        """Returns the violation of each example, `[B]`."""
+    def measure(self, x: Any, y: Any = None, outputs: Any = None) -> Any:
+        """Returns the negative log-likelihood of each example in the unit chosen, `[B]`."""
         make = LIKELIHOODS.get(self.likelihood, self.likelihood)
         parameters = tf.cast(entry(outputs, self.parameters, self.name), tf.float32)
         distribution = make(parameters)
-        mask = mask_of(y)
+        self._check_shape(distribution, x)
+        mask = mask_of(y, x)
         if mask is None:
             log_prob = distribution.log_prob(tf.cast(x, distribution.dtype))
         else:
             log_prob = self._observed(distribution, x, mask)
-        return -tf.reduce_sum(log_prob, range(1, log_prob.shape.rank)) / self._size - self.tolerance
+        values = -tf.reduce_sum(log_prob, range(1, log_prob.shape.rank)) / self._size
+        return values if mask is None else (values, any_observed(mask))
+
+    def _check_shape(self, distribution: Any, x: Any) -> None:
+        shape = distribution.batch_shape + distribution.event_shape
+        if not shape.is_compatible_with(x.shape):
+            raise ValueError(
+                f"Constraint '{self.name}' needs a likelihood of the data: batch and event shape "
+                f"together are the data's. Received: {tuple(shape)} for data of {tuple(x.shape)}."
+            )
 
     def _observed(self, distribution: Any, x: Any, mask: tf.Tensor) -> tf.Tensor:
         """Returns the log-probabilities of the values observed, and zero for the others."""
@@ -133,25 +139,21 @@ class NegativeLogLikelihood(Constraint):
     @property
     def _size(self) -> float:
         """How many nats of an example make one of the unit."""
-        if self.size is None:
-            raise ValueError(f"Constraint '{self.name}' is not built yet: call it on data first.")
-        factors = (1.0, float(self.size), self.size * math.log(2.0))
-        return dict(zip(UNITS, factors, strict=True))[self.unit]
+        size = size_of(self)
+        return dict(zip(UNITS, (1.0, float(size), size * math.log(2.0)), strict=True))[self.unit]
 
-    @property
-    def scale(self) -> Any:
-        """The violation that counts as 100 %, by default the tolerance."""
-        return self.tolerance if self.given_scale is None else self.given_scale
+    def scale(self, step: Any = 0) -> Any:
+        """Returns the violation that counts as 100 %, by default the tolerance."""
+        return self.tolerance_at(step) if self.given_scale is None else self.given_scale
 
     @property
     def is_ratio(self) -> bool:
         """Whether the scale is the tolerance: for probabilities, not densities."""
         return self.given_scale is None
 
-    @property
-    def nats(self) -> Any:
-        """The scale in nats of an example."""
-        return self.scale * self._size
+    def nats(self, step: Any = 0) -> Any:
+        """Returns the scale in nats of an example."""
+        return self.scale(step) * self._size
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of `__init__`."""

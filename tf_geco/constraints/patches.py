@@ -6,8 +6,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tf_geco.checks import positive_number
-from tf_geco.constraints.constraint import Sized, image_and_reconstruction, mask_of
+from tf_geco.checks import positive_integer, positive_number
+from tf_geco.constraints.constraint import Sized
+from tf_geco.constraints.inputs import image_and_reconstruction, mask_of
 from tf_geco.schedules import Schedule
 
 
@@ -15,7 +16,7 @@ from tf_geco.schedules import Schedule
 class PatchNCC(Sized):
     """pNCC: patches of the reconstruction must correlate with the data's by at least `tolerance`.
 
-        C = mean_i (kappa - psi(x, i)^T psi(g, i))
+        C = kappa - mean_i psi(x, i)^T psi(g, i)
         psi = (patch - mean) / sqrt(sum of squares + epsilon^2)
 
     A correlation sees shapes, whatever their brightness and contrast. A patch of the data that is
@@ -63,17 +64,17 @@ class PatchNCC(Sized):
         name: str | None = "patch_ncc",
         **kwargs: Any,
     ) -> None:
+        kwargs.setdefault("form", ">=")
         super().__init__(tolerance, name=name, **kwargs)
-        self.patch_size = int(positive_number(patch_size, "patch_size"))
-        self.strides = int(
-            positive_number(max(1, patch_size // 2) if strides is None else strides, "strides")
-        )
+        self.patch_size = positive_integer(patch_size, "patch_size")
+        half = max(1, self.patch_size // 2)
+        self.strides = half if strides is None else positive_integer(strides, "strides")
         self.floor = positive_number(floor, "floor")
         self.epsilon = positive_number(epsilon, "epsilon")
 
-    def check_tolerance(self, tolerance: Any) -> float:
+    def check_tolerance(self, tolerance: Any, name: str = "tolerance") -> float:
         """Returns the tolerance as a float between 0 and 1."""
-        tolerance = super().check_tolerance(tolerance)
+        tolerance = super().check_tolerance(tolerance, name)
         if tolerance >= 1:
             raise ValueError(
                 f"`tolerance` is a correlation: between 0 and 1. Received: tolerance={tolerance}."
@@ -89,30 +90,29 @@ class PatchNCC(Sized):
             )
         self.size = math.prod(x_shape[1:])
 
-    def call(self, x: Any, y: Any = None, outputs: Any = None) -> tf.Tensor:
-        """Returns the violation of each example, `[B]`."""
-        x, reconstruction = image_and_reconstruction(x, y, outputs, self.name)
+    def measure(self, x: Any, y: Any = None, outputs: Any = None) -> Any:
+        """Returns the mean correlation of each example, and whether any patch counts, `[B]`."""
+        mask = mask_of(y, x)
+        x, reconstruction = image_and_reconstruction(x, outputs, mask, self.name)
         correlation, deviation = patch_correlation(
             x, reconstruction, self.patch_size, self.strides, self.epsilon
         )
         counts = tf.cast(deviation >= self.floor, tf.float32)
-        mask = mask_of(y)
         if mask is not None:
-            missing = tf.cast(tf.logical_not(mask), tf.float32)
-            missing = tf.reduce_max(missing, axis=-1, keepdims=True)
-            touched = tf.nn.max_pool2d(missing, self.patch_size, self.strides, "VALID")
-            counts *= 1.0 - touched[..., 0]
-        total = tf.reduce_sum(counts * (self.tolerance - correlation), axis=(1, 2))
-        return tf.math.divide_no_nan(total, tf.reduce_sum(counts, axis=(1, 2)))
+            counts *= 1.0 - self._touched(mask, tf.shape(x))
+        number = tf.reduce_sum(counts, axis=(1, 2))
+        mean = tf.math.divide_no_nan(tf.reduce_sum(counts * correlation, axis=(1, 2)), number)
+        return mean, number > 0
 
-    @property
-    def scale(self) -> Any:
-        """1 - kappa."""
-        return 1.0 - self.tolerance
+    def _touched(self, mask: tf.Tensor, shape: tf.Tensor) -> tf.Tensor:
+        """Returns 1 for each patch with a missing value, else 0, `[B, H', W']`."""
+        missing = tf.cast(tf.logical_not(tf.broadcast_to(mask, shape)), tf.float32)
+        missing = tf.reduce_max(missing, axis=-1, keepdims=True)
+        return tf.nn.max_pool2d(missing, self.patch_size, self.strides, "VALID")[..., 0]
 
-    def measure(self, violation: tf.Tensor) -> tf.Tensor:
-        """Returns the mean correlation."""
-        return self.tolerance - violation
+    def scale(self, step: Any = 0) -> Any:
+        """Returns 1 - kappa."""
+        return 1.0 - self.tolerance_at(step)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of `__init__`."""

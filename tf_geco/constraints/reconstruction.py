@@ -6,12 +6,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tf_geco.constraints.constraint import (
-    SquaredError,
-    entry,
-    image_and_reconstruction,
-    mask_of,
-)
+from tf_geco.constraints.constraint import SquaredError
+from tf_geco.constraints.inputs import entry, image_and_reconstruction, mask_of, only
 from tf_geco.schedules import Schedule
 
 
@@ -30,7 +26,7 @@ class ReconstructionError(SquaredError):
 
     Args:
         tolerance: kappa, in units of the data (0.1 is a tenth of the range of a [0, 1] image), or
-            a schedule of it.
+            a schedule of it; `None` only measures.
         reduction: `"mean"` over the values of an example, the default, because then a tolerance
             means the same for every image size; or `"sum"`, as Table 1 prints it.
         name: Name in logs and plots.
@@ -48,7 +44,7 @@ class ReconstructionError(SquaredError):
     Example:
     ```python
     constraint = tf_geco.constraints.ReconstructionError(0.1)
-    violation = constraint(x, outputs={"reconstruction": reconstruction})  # [B]
+    errors = constraint(x, outputs={"reconstruction": reconstruction}).values  # [B]
     ```
 
     Reference:
@@ -58,7 +54,7 @@ class ReconstructionError(SquaredError):
 
     def __init__(
         self,
-        tolerance: float | Schedule,
+        tolerance: float | Schedule | None,
         *,
         reduction: str = "mean",
         name: str | None = "reconstruction_error",
@@ -87,19 +83,13 @@ class ReconstructionError(SquaredError):
             )
         self.size = math.prod(x_shape[1:])
 
-    def call(self, x: Any, y: Any = None, outputs: Any = None) -> tf.Tensor:
-        """Returns the violation of each example, `[B]`."""
-        x, reconstruction = image_and_reconstruction(x, y, outputs, self.name)
+    def measure(self, x: Any, y: Any = None, outputs: Any = None) -> Any:
+        """Returns the squared error of each example, `[B]`."""
+        mask = mask_of(y, x)
+        x, reconstruction = image_and_reconstruction(x, outputs, mask, self.name)
         error = tf.math.squared_difference(x, reconstruction)
         axes = range(1, error.shape.rank)
-        if self.reduction == "sum":
-            return tf.reduce_sum(error, axes) - self.scale
-        mask = mask_of(y)
-        if mask is None:
-            return tf.reduce_mean(error, axes) - self.scale
-        seen = tf.broadcast_to(tf.cast(mask, error.dtype), tf.shape(error))
-        excess = tf.reduce_sum(error - self.scale * seen, axes)
-        return tf.math.divide_no_nan(excess, tf.reduce_sum(seen, axes))
+        return tf.reduce_sum(error, axes) if self.reduction == "sum" else only(error, mask, axes)
 
     def get_config(self) -> dict:
         """Returns the arguments of `__init__`."""

@@ -1,6 +1,6 @@
 """Data, batch by batch, for functions that must see all of it."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -84,64 +84,6 @@ def batch_length(x: Any) -> int:
             f"All parts of the data must have one length. Received: lengths {sorted(lengths)}."
         )
     return lengths.pop()
-
-
-def traced(function: Callable) -> Callable:
-    """Returns a function that is compiled for the shapes of its first call, and only for them."""
-    concrete: Any = None
-
-    def run(*arguments: Any) -> Any:
-        nonlocal concrete
-        if concrete is None:
-            concrete = tf.function(function).get_concrete_function(*arguments)
-        return concrete(*arguments)
-
-    return run
-
-
-def on_replicas(model: Any, function: Callable) -> Callable:
-    """Returns `function(x, *rest)` compiled to run on every replica of the model's strategy.
-
-    Each replica gets its share of the examples x and all of the rest.
-
-    Args:
-        model: A model; one without a strategy runs where it is.
-        function: (x, *rest) -> structure of tensors.
-
-    Returns:
-        A function whose outputs have a leading axis over replicas, `[R, ...]`.
-    """
-    strategy = getattr(model, "distribute_strategy", tf.distribute.get_strategy())
-
-    def replica(x: Any, *rest: Any) -> Any:
-        return tf.nest.map_structure(lambda part: part[tf.newaxis], function(x, *rest))
-
-    def run(x: Any, *rest: Any) -> Any:
-        outputs = strategy.run(replica, args=(x, *rest))
-        return tf.nest.map_structure(lambda part: strategy.gather(part, 0), outputs)
-
-    if strategy.num_replicas_in_sync == 1:
-        step = traced(replica)
-        return lambda x, *rest: step(tensors(x), *rest)
-    step = traced(run)
-    return lambda x, *rest: step(_shards(strategy, x), *rest)
-
-
-def replica_count_of(model: Any) -> int:
-    """Returns the number of replicas of the model's strategy."""
-    strategy = getattr(model, "distribute_strategy", tf.distribute.get_strategy())
-    return strategy.num_replicas_in_sync
-
-
-def _shards(strategy: tf.distribute.Strategy, x: Any) -> Any:
-    size = batch_length(x) // strategy.num_replicas_in_sync
-
-    def shard(context: Any) -> Any:
-        start = context.replica_id_in_sync_group * size
-        part = _slice(x, start, start + size)
-        return tensors(part)
-
-    return strategy.experimental_distribute_values_from_function(shard)
 
 
 def tensors(x: Any) -> Any:

@@ -10,7 +10,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_geco.evaluation.batches import Batches, on_replicas, replica_count_of
+from tf_geco.evaluation.batches import Batches
+from tf_geco.strategies import on_replicas, replica_count
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def per_example(
     Raises:
         ValueError: If the data are empty, or a value is not finite.
     """
-    batches = Batches(data, batch_size, replica_count_of(model))
+    batches = Batches(data, batch_size, replica_count(model))
     step = on_replicas(model, lambda x: function(x, model(x, training=False)))
     kept: list[dict[str, np.ndarray]] = []
     with seeded(model, seed), progress(verbose) as advance:

@@ -10,9 +10,10 @@ import numpy as np
 import tensorflow as tf
 
 from tf_geco.checks import positive_integer
-from tf_geco.evaluation.batches import Batches, on_replicas, replica_count_of, tensors, traced
+from tf_geco.evaluation.batches import Batches, tensors
 from tf_geco.evaluation.estimate import Estimate, progress
 from tf_geco.evaluation.log_densities import log_sum_densities
+from tf_geco.strategies import on_replicas, replica_count, traced
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ def marginal_kl(
         Rezende and Viola, "Taming VAEs", 2018, Section 4.1.1 and Table 2.
     """
     _check_arguments(model, num_samples)
-    batches = Batches(data, batch_size, replica_count_of(model))
+    batches = Batches(data, batch_size, replica_count(model))
     with full_precision():
         draws = draw(model, batches, int(num_samples), seed)
         sums, components = _sum_over_components(model, batches, draws, verbose)

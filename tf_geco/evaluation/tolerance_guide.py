@@ -11,7 +11,7 @@ import tensorflow as tf
 from tf_geco.checks import positive_integer, positive_number
 from tf_geco.evaluation.approximations import blur_to_error, contrast, principal_components
 from tf_geco.evaluation.batches import Batches
-from tf_geco.models.unit_range import warn_outside_unit_range
+from tf_geco.training.watch import outside_unit_range, warn_outside_unit_range
 
 PAPER = (0.175, 0.125, 0.1, 0.08, 0.06)
 ROUNDING = 1 / (255 * math.sqrt(12))
@@ -118,7 +118,10 @@ def tolerance_guide(
     """
     x = _sample(data, positive_integer(max_examples, "max_examples"), seed)
     is_images = x.ndim == 4
-    in_unit_range = is_images and not warn_outside_unit_range(x)
+    outside = float(outside_unit_range(x)) if is_images else 0.0
+    if outside:
+        warn_outside_unit_range(outside)
+    in_unit_range = is_images and not outside
     flat = x.reshape(len(x), -1).astype(np.float64)
     chosen = _at_quartiles(flat.std(axis=1))
     examples = x[chosen].astype(np.float64)

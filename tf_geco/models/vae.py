@@ -7,7 +7,7 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from tf_geco.dtypes import as_float32
-from tf_geco.models.latent import LatentVariableModel
+from tf_geco.models.latent_variable import LatentVariableModel
 from tf_geco.objectives import Objective
 from tf_geco.posteriors import Posterior, StandardNormal, sample_with_kl
 
@@ -116,7 +116,7 @@ class VAE(LatentVariableModel):
     def call(self, x: Any, training: bool = False) -> dict[str, tf.Tensor]:
         """Returns reconstruction, KL and latents of a batch."""
         posterior = self.posterior_layer(self.encoder(x, training=training))
-        latents, kl = sample_with_kl(posterior, self.prior(), self.make_seed(None))
+        latents, kl = sample_with_kl(posterior, self.prior(), self.make_seed(None, training))
         reconstruction = as_float32(self.decoder(latents, training=training))
         return {"reconstruction": reconstruction, "kl": kl, "latents": latents}
 
@@ -153,23 +153,11 @@ class VAE(LatentVariableModel):
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of `__init__`."""
-        serialize = keras.saving.serialize_keras_object
         parts = {
             "encoder": self.encoder,
             "decoder": self.decoder,
             "posterior": self.posterior_layer,
-            "objective": self.objective,
             "prior": self.prior_layer,
         }
-        serialized = {name: serialize(part) for name, part in parts.items()}
-        return {**super().get_config(), **serialized, "seed": self.seed}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> "VAE":
-        """Makes the model that `get_config` described, without its weights."""
-        deserialize = keras.saving.deserialize_keras_object
-        parts = {
-            name: deserialize(config[name], custom_objects=custom_objects)
-            for name in ("encoder", "decoder", "posterior", "objective", "prior")
-        }
-        return cls(**{**config, **parts})
+        serialize = keras.saving.serialize_keras_object
+        return {**super().get_config(), **{name: serialize(part) for name, part in parts.items()}}

@@ -8,7 +8,8 @@ import tensorflow as tf
 
 from tf_geco.constraints import ReconstructionError
 from tf_geco.objectives.objective import Objective
-from tf_geco.schedules import Constant, Schedule, as_schedule
+from tf_geco.objectives.sums import Sums
+from tf_geco.schedules import Schedule, as_schedule, value_at
 
 
 @keras.saving.register_keras_serializable(package="tf_geco")
@@ -22,22 +23,24 @@ class ELBO(Objective):
     (1 + log(2 pi RE)).
 
     Args:
-        sigma: Standard deviation of a pixel in units of the data: a positive number, a schedule, or
-            `"optimal"`. The default, 1, is the squared error of a textbook VAE.
+        sigma: Standard deviation of a pixel in units of the data: a positive number, a
+            `keras.optimizers.schedules.LearningRateSchedule`, or `"optimal"`. The default, 1, is
+            the squared error of a textbook VAE.
         beta: Weight of the KL, a positive number or a schedule.
         decay: Decay of the moving averages, which here are only reported.
 
     Call arguments:
         x: Data, `[B, ...]`.
-        y: Not used.
+        y: Not used, but for `y["mask"]`.
         outputs: A dictionary with `"reconstruction"`, of the shape of `x`.
+        cost: The KL, `[B]`.
 
     Raises:
         ValueError: If `sigma` or `beta` is not positive.
 
     Example:
     ```python
-    anneal = tf_geco.schedules.LinearAnneal(2.0, 0.7, steps=10_000)
+    anneal = keras.optimizers.schedules.PolynomialDecay(2.0, decay_steps=10_000, end_learning_rate=0.7)
     beta_vae = tf_geco.ELBO(sigma=0.1, beta=4.0)
     hand_annealed = tf_geco.ELBO(sigma=0.1, beta=anneal)
     annealed_as_sigma = tf_geco.ELBO(sigma=anneal)
@@ -60,51 +63,35 @@ class ELBO(Objective):
         name: str | None = "elbo",
         **kwargs: Any,
     ) -> None:
-        # The tolerance is no wish here: it is small, so that adding its square to a violation
-        # gives the squared error back without loss of precision.
-        super().__init__([ReconstructionError(1e-3)], decay=decay, name=name, **kwargs)
+        super().__init__([ReconstructionError(None)], decay=decay, name=name, **kwargs)
         self.sigma: Any = sigma if sigma == "optimal" else as_schedule(sigma, "sigma")
         self.beta = as_schedule(beta, "beta")
 
-    def loss_of_means(self, violation: tf.Tensor, cost: tf.Tensor) -> tf.Tensor:
-        """Returns the negative ELBO of a batch, a scalar in nats."""
-        error = violation[0] + self.constraints[0].scale
-        return self.negative_log_likelihood(error) + self.beta(self.step) * cost
+    def value(self, sums: Sums) -> tf.Tensor:
+        """Returns the negative ELBO in nats, a scalar."""
+        error, cost = tf.unstack(sums.safe_means)
+        return self.negative_log_likelihood(error) + value_at(self.beta, self.step) * cost
 
     def negative_log_likelihood(self, error: tf.Tensor) -> tf.Tensor:
         """Returns the NLL of an example in nats, from its mean squared error."""
+        nats = self.constraints[0].nats()
         if self.sigma == "optimal":
             error = tf.maximum(error, 1e-10)
-            return self.constraints[0].nats * (1.0 + tf.math.log(2 * math.pi * error))
-        variance = tf.square(self.sigma(self.step))
-        return self.constraints[0].nats * (error / variance + tf.math.log(2 * math.pi * variance))
+            return nats * (1.0 + tf.math.log(2 * math.pi * error))
+        variance = tf.square(value_at(self.sigma, self.step))
+        return nats * (error / variance + tf.math.log(2 * math.pi * variance))
 
     @property
     def multiplier(self) -> tf.Tensor:
         """1 / beta, `[1]`: the lambda that GECO would have in its place."""
-        return 1.0 / self.beta(tf.convert_to_tensor(self.step))[tf.newaxis]
+        return 1.0 / self.logs()["beta"][tf.newaxis]
 
     def logs(self) -> dict[str, tf.Tensor]:
         """Returns beta."""
-        return {"beta": self.beta(tf.convert_to_tensor(self.step))}
+        return {"beta": tf.cast(value_at(self.beta, self.step), tf.float32)}
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of `__init__`."""
-        sigma = self.sigma if self.sigma == "optimal" else _plain(self.sigma)
-        return {**super().get_config(), "sigma": sigma, "beta": _plain(self.beta)}
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "ELBO":
-        """Makes the objective that `get_config` described."""
-        schedules = {
-            key: keras.saving.deserialize_keras_object(config[key])
-            for key in ("sigma", "beta")
-            if isinstance(config[key], dict)
-        }
-        return cls(**{**config, **schedules})
-
-
-def _plain(schedule: Schedule) -> Any:
-    if isinstance(schedule, Constant):
-        return schedule.value
-    return keras.saving.serialize_keras_object(schedule)
+        serialize = keras.saving.serialize_keras_object
+        own = {"sigma": serialize(self.sigma), "beta": serialize(self.beta)}
+        return {**super().get_config(), **own}

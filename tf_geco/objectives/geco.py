@@ -11,8 +11,10 @@ import tensorflow as tf
 from tf_geco.checks import positive_number
 from tf_geco.constraints import Constraint
 from tf_geco.constraints.constraint import Sized
-from tf_geco.multipliers import ProportionalIntegral, Rule, log_ratio, moving_average, signed_log
+from tf_geco.multipliers import Exponential, ProportionalIntegral, Rule
 from tf_geco.objectives.objective import Objective
+from tf_geco.objectives.sums import Sums
+from tf_geco.strategies import add_state
 
 OVERCOMPLETE = 0.05
 
@@ -23,28 +25,26 @@ class GECO(Objective):
 
         minimise E[cost]   subject to   E[C_l] <= 0  for each constraint l
 
-    The loss is the Lagrangian, with each constraint in nats (`scaled`, the default) or as it is:
+    The loss is the Lagrangian of a batch, with each constraint in nats:
 
-        cost + sum_l lambda_l nats_l C_l / scale_l           scaled
-        cost + sum_l lambda_l C_l                            as Algorithm 1 prints it
+        cost + sum_l lambda_l nats_l C_l / scale_l
 
-    Every step moves C_ma, the moving average of the violations, and then log lambda by `rule`. The
-    value of the loss is that of C_ma, its gradient that of the batch (the straight-through form of
-    Algorithm 1).
+    Every step moves C_ma, the moving average of the violations, and then log lambda by `rule`, which
+    brings the error of each constraint to zero. `GECO.algorithm_1` is the form that the paper
+    prints.
 
     Args:
         constraints: List of `tf_geco.constraints.Constraint`, with different names.
         rule: How log lambda answers, by default `ProportionalIntegral()`.
-        scaled: Whether constraints enter in nats, so that lambda is 1 where the loss is an ELBO,
-            and the rule sees the log ratio of measured to allowed. `False` is Algorithm 1 as
-            printed, whose outcome depends on the rate and on the scale of the data.
         decay: alpha, the decay of C_ma per step. The paper uses 0.99.
         initial_multiplier: A positive number, or `"auto"`: the lambda that weighs a violation of
             100 % as half a nat for each latent dimension. For a reconstruction error that is d / D,
             the least any solution needs: a linear Gaussian model has lambda = d / (D - rest).
             Coming from below never overspends KL, which is slow to give back. With more latents
             than values (ConvDRAW), most of which stay idle, it is 0.05. It is at most 1, and it is
-            1 where the outputs have no `"latents"`, or where the objective is not scaled.
+            1 where the outputs have no `"latents"`.
+        band: Relative violation, C / scale, that still counts as feasible. At 0.05 a reconstruction
+            error may be 2.5 % above its tolerance: about the noise of a moving average.
         bounds: Least and greatest lambda, or a list of such pairs, one for each constraint. The
             default only keeps float32 from overflow.
         cost: What to minimise instead of the model's own cost: a constraint, that counts with its
@@ -56,6 +56,8 @@ class GECO(Objective):
         x: Data, `[B, ...]`.
         y: Labels, if any.
         outputs: What the model returned for `x`.
+        cost: What to minimise for each example, `[B]`.
+        sample_weight: Weights of the examples, `[B]`.
 
     Raises:
         ValueError: If there are no constraints, two have one name, or a number is out of range.
@@ -63,9 +65,9 @@ class GECO(Objective):
     Example:
     ```python
     objective = tf_geco.GECO([tf_geco.constraints.ReconstructionError(0.1)])
-    violations = objective(x, outputs={"reconstruction": reconstruction})  # [B, 1]
-    loss = objective.loss(kl, violations)
-    objective.update(violations)
+    sums = objective(x, outputs={"reconstruction": reconstruction, "latents": z}, cost=kl)
+    loss = objective.loss(sums)
+    objective.update(sums)
     ```
 
     Reference:
@@ -77,138 +79,166 @@ class GECO(Objective):
         constraints: Sequence[Constraint],
         *,
         rule: Rule | None = None,
-        scaled: bool = True,
         decay: float = 0.99,
         initial_multiplier: float | str = "auto",
+        band: float = 0.05,
         bounds: Sequence = (1e-6, 1e6),
         cost: Constraint | None = None,
         name: str | None = "geco",
         **kwargs: Any,
     ) -> None:
         super().__init__(constraints, decay=decay, name=name, **kwargs)
+        for constraint in self.constraints:
+            if constraint.tolerance is None:
+                raise ValueError(
+                    f"Constraint '{constraint.name}' needs a `tolerance`. Received: tolerance=None."
+                )
         self.rule = ProportionalIntegral() if rule is None else rule
         if not isinstance(self.rule, Rule):
             raise ValueError(
                 f"`rule` must be a `tf_geco.multipliers.Rule`. Received: rule={rule!r}."
             )
-        self.scaled = bool(scaled)
         if initial_multiplier != "auto":
             initial_multiplier = positive_number(initial_multiplier, "initial_multiplier")
         self.initial_multiplier: Any = initial_multiplier
+        self.band = 0.0 if band == 0 else positive_number(band, "band")
         self.bounds = _checked_bounds(bounds, len(self.constraints))
-        if cost is not None and not isinstance(cost, Constraint):
+        if cost is not None and (not isinstance(cost, Constraint) or cost.tolerance is None):
             raise ValueError(
-                f"`cost` must be a `tf_geco.constraints.Constraint`. Received: cost={cost!r}."
+                "`cost` must be a `tf_geco.constraints.Constraint` with a tolerance. "
+                f"Received: cost={cost!r}."
             )
         self.cost = cost
         self._planned_at_first = 0
 
-    def build(self, x_shape: Any, y_shape: Any = None, outputs_shape: Any = None) -> None:
+    @classmethod
+    def algorithm_1(
+        cls, constraints: Sequence[Constraint], rate: float = 0.01, **options: Any
+    ) -> "GECO":
+        """Returns the algorithm as the paper prints it, whose outcome depends on the data's scale.
+
+            loss = cost + sum_l lambda_l C_l,    lambda_l <- lambda_l exp(rate C_ma_l)
+
+        Args:
+            constraints: List of `tf_geco.constraints.Constraint`.
+            rate: Step of log lambda for a violation of one. The paper names no value; 0.01 is
+                common.
+            **options: Those of `GECO`; lambda starts at 1 by default.
+
+        Reference:
+            Rezende and Viola, "Taming VAEs", 2018, Algorithm 1. The paper uses one letter for this
+            rate and for the decay of C_ma.
+        """
+        printed = [constraint.as_printed() for constraint in constraints]
+        return cls(printed, **{"rule": Exponential(rate), "initial_multiplier": 1.0, **options})
+
+    def build(
+        self,
+        x_shape: Any,
+        y_shape: Any = None,
+        outputs_shape: Any = None,
+        cost_shape: Any = None,
+        sample_weight_shape: Any = None,
+    ) -> None:
         """Builds the constraints and creates the state."""
         super().build(x_shape, y_shape, outputs_shape)
         initial = [self._initial(constraint, outputs_shape) for constraint in self.constraints]
         size = len(self.constraints)
-        self.log_multiplier = self.add_state(
-            "log_multiplier", (size,), [math.log(i) for i in initial]
-        )
-        self.memory = self.add_state("memory", (self.rule.memory_size, size))
-        self.planned_steps = self.add_state("planned_steps", (), self._planned_at_first, "int64")
+        logs = [math.log(value) for value in initial]
+        self.log_multiplier = add_state(self, "log_multiplier", (size,), logs)
+        self.memory = add_state(self, "memory", (self.rule.memory_size, size))
+        planned = self._planned_at_first
+        self.planned_steps = add_state(self, "planned_steps", (), planned, dtype="int64")
 
-    def plan(self, steps: int) -> None:
-        """Says how many steps of training there will be from now on. `fit` says it by itself.
-
-        A rule may take it as a time scale: the default reaches a distant tolerance after about half
-        of a training.
-
-        Args:
-            steps: Number of steps to come.
-        """
+    def set_plan(self, end: int) -> None:
+        """Keeps the step at which training ends, which rules take as a time scale."""
         if self.built:
-            self.planned_steps.assign(self.step + steps)
+            self.planned_steps.assign(end)
         else:
-            self._planned_at_first = steps
+            self._planned_at_first = end
 
     def _initial(self, constraint: Constraint, outputs_shape: Any) -> float:
+        """Returns the lambda that a constraint starts with."""
         if self.initial_multiplier != "auto":
             return self.initial_multiplier
-        latents = outputs_shape.get("latents") if isinstance(outputs_shape, dict) else None
-        if not self.scaled or latents is None:
+        latents = _number_of_latents(outputs_shape)
+        if latents is None:
             return 1.0
         with tf.init_scope():
-            ratio = math.prod(latents[1:]) / (2 * float(constraint.nats))
+            ratio = latents / (2 * float(constraint.nats()))
         if ratio < 1.0:
             return ratio
         return OVERCOMPLETE if isinstance(constraint, Sized) else 1.0
 
-    def loss_of_means(self, violation: tf.Tensor, cost: tf.Tensor) -> tf.Tensor:
-        """Returns the Lagrangian, a scalar: the value of C_ma, the gradient of the batch."""
-        average = moving_average(self.moving_average, violation, self.decay, tf.equal(self.step, 0))
-        violation += tf.stop_gradient(average - violation)
-        return cost + tf.reduce_sum(self.weights_of_violations() * violation)
+    def value(self, sums: Sums) -> tf.Tensor:
+        """Returns the Lagrangian, a scalar; a constraint that no example counts for adds nothing."""
+        weights = [constraint.weight(self.step) for constraint in self.constraints]
+        pull = self.multiplier * tf.stack(weights) * self._violations(sums.safe_means)
+        return sums.safe_means[-1] + tf.reduce_sum(tf.where(sums.known[:-1], pull, 0.0))
 
-    def weights_of_violations(self) -> tf.Tensor:
-        """Returns what each violation is multiplied with in the loss, `[L]`."""
-        return self.multiplier * self._worth() if self.scaled else self.multiplier
-
-    def next_state(self, average: tf.Tensor, first: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Returns the next log lambda and memory, from the new C_ma."""
-        error = self._error(average) if self.scaled else average
-        log_multiplier, memory = self.rule(
-            tf.convert_to_tensor(self.log_multiplier),
-            error,
-            tf.convert_to_tensor(self.memory),
-            first,
-            tf.convert_to_tensor(self.planned_steps),
-        )
+    def next_state(self, averages: Sums, first: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Returns the next log lambda and memory, from the new moving averages."""
+        means = tf.unstack(averages.safe_means[:-1], num=len(self.constraints))
+        pairs = zip(self.constraints, means, strict=True)
+        error = tf.stack([constraint.error(mean, self.step) for constraint, mean in pairs])
+        state = tf.convert_to_tensor(self.log_multiplier), tf.convert_to_tensor(self.memory)
         low, high = tf.unstack(tf.math.log(tf.constant(self.limits)), axis=-1)
+        after = self.rule(
+            state[0],
+            error,
+            state[1],
+            first=first,
+            step=tf.convert_to_tensor(self.step),
+            steps=tf.convert_to_tensor(self.planned_steps),
+            low=low,
+            high=high,
+        )
+        known = averages.known[:-1]
         return {
-            "log_multiplier": tf.clip_by_value(log_multiplier, low, high),
-            "memory": memory,
+            name: tf.where(known, new, old)
+            for name, new, old in zip(("log_multiplier", "memory"), after, state, strict=True)
         }
 
-    def _error(self, average: tf.Tensor) -> tf.Tensor:
-        """Returns what the rule of the scaled form brings to zero, `[L]`."""
-        scale = self._scale()
-        is_ratio = [constraint.is_ratio for constraint in self.constraints]
-        if all(is_ratio):
-            return log_ratio(average, scale)
-        return tf.where(is_ratio, log_ratio(average, scale), signed_log(average, scale))
+    def _violations(self, means: tf.Tensor) -> tf.Tensor:
+        """Returns C of each constraint, `[L]`, of the means `[L + 1]` of what is measured."""
+        pairs = zip(
+            self.constraints, tf.unstack(means[:-1], num=len(self.constraints)), strict=True
+        )
+        return tf.stack([constraint.violation(mean, self.step) for constraint, mean in pairs])
 
     @property
     def limits(self) -> list[list[float]]:
         """Least and greatest lambda of each constraint."""
-        return (
-            self.bounds
-            if isinstance(self.bounds[0], list)
-            else [self.bounds] * len(self.constraints)
-        )
-
-    def _scale(self) -> tf.Tensor:
-        return tf.stack([tf.cast(constraint.scale, tf.float32) for constraint in self.constraints])
-
-    def _worth(self) -> tf.Tensor:
-        worth = [constraint.nats / constraint.scale for constraint in self.constraints]
-        return tf.stack([tf.cast(value, tf.float32) for value in worth])
+        several = isinstance(self.bounds[0], list)
+        return self.bounds if several else [self.bounds] * len(self.constraints)
 
     @property
     def multiplier(self) -> tf.Tensor:
         """lambda, `[L]`."""
         return tf.exp(self.log_multiplier)
 
-    def excess(self) -> tf.Tensor:
-        """Returns C_ma in units of the scale, `[L]`: zero or less is feasible, 0.05 is 5 % over."""
-        return self.moving_average / self._scale()
+    def violations(self, sums: Sums | None = None) -> tf.Tensor:
+        """Returns the violations of sums over anything, `[L]`; by default C_ma."""
+        return self._violations((self.averaged if sums is None else sums).means)
+
+    def excess(self, sums: Sums | None = None) -> tf.Tensor:
+        """Returns violations in units of their scale, `[L]`: 0 or less holds, 0.05 is 5 % over."""
+        scales = [constraint.scale(self.step) for constraint in self.constraints]
+        return self.violations(sums) / tf.stack(scales)
+
+    def verdict(self, sums: Sums) -> dict[str, tf.Tensor]:
+        """Returns `{"feasible": 1}` if every constraint is known to hold within the band, else 0."""
+        return {"feasible": tf.cast(tf.reduce_all(self.excess(sums) <= self.band), tf.float32)}
 
     def logs(self) -> dict[str, tf.Tensor]:
         """Returns lambda and C_ma by constraint, and beta = 1 / lambda if there is just one."""
+        multiplier, violations = self.multiplier, self.violations()
         if len(self.constraints) == 1:
-            multiplier = self.multiplier[0]
-            average = self.moving_average[0]
-            return {"lambda": multiplier, "beta": 1.0 / multiplier, "C_ma": average}
+            return {"lambda": multiplier[0], "beta": 1.0 / multiplier[0], "C_ma": violations[0]}
         logs = {}
         for index, constraint in enumerate(self.constraints):
-            logs[f"lambda_{constraint.name}"] = self.multiplier[index]
-            logs[f"C_ma_{constraint.name}"] = self.moving_average[index]
+            logs[f"lambda_{constraint.name}"] = multiplier[index]
+            logs[f"C_ma_{constraint.name}"] = violations[index]
         return logs
 
     def get_config(self) -> dict[str, Any]:
@@ -218,19 +248,11 @@ class GECO(Objective):
             **super().get_config(),
             "constraints": [serialize(constraint) for constraint in self.constraints],
             "rule": serialize(self.rule),
-            "scaled": self.scaled,
             "initial_multiplier": self.initial_multiplier,
+            "band": self.band,
             "bounds": self.bounds,
             "cost": serialize(self.cost),
         }
-
-    @classmethod
-    def from_config(cls, config: dict[str, Any]) -> "GECO":
-        """Makes the objective that `get_config` described."""
-        deserialize = keras.saving.deserialize_keras_object
-        constraints = [deserialize(constraint) for constraint in config["constraints"]]
-        parts = {"rule": deserialize(config["rule"]), "cost": deserialize(config["cost"])}
-        return cls(**{**config, "constraints": constraints, **parts})
 
 
 def _checked_bounds(bounds: Sequence, number: int) -> Any:
@@ -247,3 +269,13 @@ def _checked_bounds(bounds: Sequence, number: int) -> Any:
             f"Received: bounds={bounds}."
         )
     return [list(map(float, pair)) for pair in bounds] if several else list(map(float, bounds))
+
+
+def _number_of_latents(outputs_shape: Any) -> int | None:
+    """Returns how many latents an example has, from the shapes of the outputs; `None` without any."""
+    latents = outputs_shape.get("latents") if isinstance(outputs_shape, dict) else None
+    if latents is None:
+        return None
+    shapes: list[tuple] = []
+    keras.tree.map_shape_structure(lambda shape: shapes.append(tuple(shape)), latents)
+    return sum(math.prod(shape[1:]) for shape in shapes)

@@ -1,34 +1,50 @@
-"""What every objective has in common: violations, loss, and state that training moves."""
+"""What every objective has in common: sums of a batch, loss, and state that training moves."""
 
+import weakref
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from tf_geco.checks import positive_integer
+from tf_geco.configs import rebuilt
 from tf_geco.constraints import Constraint
-from tf_geco.multipliers import moving_average
-from tf_geco.replicas import replica_sum
+from tf_geco.constraints.constraint import per_example
+from tf_geco.objectives.sums import Sums
+from tf_geco.strategies import add_state
+
+RESERVED = ("loss", "cost", "kl", "skipped", "feasible", "lambda", "beta", "C_ma")
 
 
 class Objective(keras.layers.Layer):
-    """What is minimised: a loss of (cost, violations), and state that each step updates.
+    """What is minimised: a loss of what a batch sums up to, and state that each step updates.
 
-    Call it on a batch to get the violations `[B, L]`, then:
+    A training step of anyone's own calls it on a batch, and then:
 
     ```python
-    violations = objective(x, y=y, outputs=outputs)
-    loss = objective.loss(cost, violations)
+    sums = objective(x, y=y, outputs=outputs, cost=cost)
+    loss = objective.loss(sums)
     # ... gradients, optimizer ...
-    objective.update(violations)
+    objective.update(sums)
     ```
 
-    All state is Keras weights: saved, restored, mirrored by strategies.
+    Under a strategy call all three in the replicas' context: the loss is then that of the whole
+    batch, and its gradient each replica's share. All state is Keras weights: saved, restored,
+    mirrored by strategies.
 
     Args:
-        constraints: The constraints, whose violations are the columns of `[B, L]`.
+        constraints: The constraints, L of them.
         decay: Decay per step of the moving averages.
         name: Name of the layer.
+
+    Call arguments:
+        x: Data, `[B, ...]`.
+        y: Labels, if any.
+        outputs: What the model returned for `x`.
+        cost: What to minimise for each example, `[B]`, such as the KL in nats; or a pair of values
+            and of how much each counts.
+        sample_weight: Weights of the examples, `[B]`.
 
     Raises:
         ValueError: If there is no constraint, if two have the same name, or if `decay` is not in
@@ -46,121 +62,165 @@ class Objective(keras.layers.Layer):
             raise ValueError(f"`decay` must be at least 0 and below 1. Received: decay={decay}.")
         self.constraints = list(_checked(constraints))
         self.decay = float(decay)
+        self._owner: Any = None
+        self._planned_by_hand = 0
 
-    def build(self, x_shape: Any, y_shape: Any = None, outputs_shape: Any = None) -> None:
-        """Builds the constraints and creates the state."""
-        for constraint in self.constraints:
-            if not constraint.built:
-                constraint.build(x_shape, y_shape, outputs_shape)
-        if self.cost is not None and not self.cost.built:
-            self.cost.build(x_shape, y_shape, outputs_shape)
-        self.step = self.add_state("step", (), dtype="int64")
-        self.averages = self.add_state("averages", (len(self.constraints) + 1,))
+    def serve(self, model: Any) -> None:
+        """Binds the objective to the one model that it trains.
 
-    def add_state(self, name: str, shape: tuple, value: Any = 0, dtype: str = "float32") -> Any:
-        """Returns a new weight that `update` moves and the optimizer does not."""
-        return self.add_weight(
-            name=name,
-            shape=shape,
-            dtype=dtype,
-            initializer=lambda shape, dtype: tf.broadcast_to(tf.cast(value, dtype), shape),
-            trainable=False,
-            autocast=False,
-            aggregation="only_first_replica",
-        )
-
-    def call(self, x: Any, y: Any = None, outputs: Any = None) -> tf.Tensor:
-        """Returns the violations of a batch, `[B, L]`."""
-        columns = [constraint(x, y=y, outputs=outputs) for constraint in self.constraints]
-        for constraint, column in zip(self.constraints, columns, strict=True):
-            if column.shape.rank != 1:
-                raise ValueError(
-                    f"Constraint '{constraint.name}' must return one violation per example, [B]. "
-                    f"Received: a tensor of shape {tuple(column.shape)}."
-                )
-        return tf.stack([tf.cast(column, tf.float32) for column in columns], axis=1)
-
-    def loss(
-        self, cost: tf.Tensor, violations: tf.Tensor, sample_weight: tf.Tensor | None = None
-    ) -> tf.Tensor:
-        """Returns the loss of a batch, a scalar.
-
-        Args:
-            cost: What to minimise for each example, `[B]`, such as the KL in nats.
-            violations: `[B, L]`.
-            sample_weight: Weights of the examples, `[B]`.
+        Raises:
+            ValueError: If it trains another.
         """
-        return self.loss_by_sums(weighted_sums(cost, violations, sample_weight))
+        owner = self._owner() if self._owner is not None else None
+        if owner is not None and owner is not model:
+            raise ValueError(
+                "This objective already trains another model, whose multipliers it holds. Make a "
+                "new one, for example `type(objective).from_config(objective.get_config())`. "
+                f"Received: objective={self.name!r}, which trains {owner.name!r}."
+            )
+        self._owner = weakref.ref(model)
 
-    def loss_by_sums(self, sums: tf.Tensor) -> tf.Tensor:
-        """Returns the loss of a batch, from its `weighted_sums`."""
-        means = sums[:-1] / sums[-1]
-        return self.loss_of_means(means[:-1], means[-1])
+    def build(
+        self,
+        x_shape: Any,
+        y_shape: Any = None,
+        outputs_shape: Any = None,
+        cost_shape: Any = None,
+        sample_weight_shape: Any = None,
+    ) -> None:
+        """Builds the constraints and creates the state."""
+        for constraint in [*self.constraints, *([] if self.cost is None else [self.cost])]:
+            constraint.build_once(x_shape, y_shape, outputs_shape)
+        entries = len(self.constraints) + 1
+        self.step = add_state(self, "step", (), dtype="int64")
+        self.averages = add_state(self, "averages", (2, entries))
+        self.pending = add_state(self, "pending", (2, entries))
+        self.pending_batches = add_state(self, "pending_batches", (), dtype="int64")
 
-    def loss_of_means(self, violation: tf.Tensor, cost: tf.Tensor) -> tf.Tensor:
-        """Returns the loss of a batch, from its mean violations `[L]` and its mean cost."""
+    def call(
+        self,
+        x: Any,
+        y: Any = None,
+        outputs: Any = None,
+        cost: Any = None,
+        sample_weight: tf.Tensor | None = None,
+    ) -> Sums:
+        """Returns the sums of a batch."""
+        measured = [constraint(x, y=y, outputs=outputs) for constraint in self.constraints]
+        values, counts = map(list, zip(*measured, strict=True))
+        cost_values, cost_counts = self._cost(x, y, outputs, cost)
+        if cost_values is None:
+            cost_values = tf.zeros_like(values[0])
+        if sample_weight is not None:
+            sample_weight = per_example(sample_weight, "`sample_weight` must hold")
+        return Sums.of([*values, cost_values], [*counts, cost_counts], sample_weight)
+
+    def _cost(self, x: Any, y: Any, outputs: Any, cost: Any) -> tuple[Any, Any]:
+        """Returns the cost of each example and how much it counts: the given, or the own one."""
+        if self.cost is not None:
+            values, counts = self.cost(x, y=y, outputs=outputs)
+            return self.cost.weight(self.step) * self.cost.violation(values, self.step), counts
+        values, counts = cost if isinstance(cost, tuple) else (cost, None)
+        if values is not None:
+            values = per_example(values, "The cost must hold")
+        return values, counts
+
+    def loss(self, sums: Sums) -> tf.Tensor:
+        """Returns the loss of a batch, a scalar."""
+        return self.value(sums.over_replicas())
+
+    def value(self, sums: Sums) -> tf.Tensor:
+        """Returns the objective of sums over anything: a batch, an epoch, a whole evaluation."""
         raise NotImplementedError
 
-    def update(
-        self,
-        violations: tf.Tensor,
-        cost: tf.Tensor | None = None,
-        sample_weight: tf.Tensor | None = None,
-        accept: tf.Tensor | bool = True,
-    ) -> None:
-        """Takes one step of the state, from the violations of all replicas.
+    def update(self, sums: Sums, accept: tf.Tensor | bool = True, micro_batches: int = 1) -> None:
+        """Takes one step of the state, from the sums of all replicas.
 
-        A batch whose mean violation is not finite changes nothing.
+        A batch whose sums are not finite changes nothing.
 
         Args:
-            violations: `[B, L]`.
-            cost: `[B]`, for `cost_average`.
-            sample_weight: Weights of the examples, `[B]`.
+            sums: Of this replica.
             accept: Boolean scalar; if it is false, nothing changes.
+            micro_batches: How many batches make one step, as the optimizer's
+                `gradient_accumulation_steps`.
         """
-        cost = tf.zeros_like(violations[:, 0]) if cost is None else cost
-        self.update_by_sums(weighted_sums(cost, violations, sample_weight), accept)
-
-    def update_by_sums(self, sums: tf.Tensor, accept: tf.Tensor | bool = True) -> None:
-        """Takes one step of the state, from this replica's `weighted_sums`."""
-        sums = replica_sum(sums)
-        means = sums[:-1] / sums[-1]
-        accept = tf.logical_and(accept, tf.math.is_finite(tf.reduce_sum(means)))
-        first = tf.equal(self.step, 0)
-        averages = moving_average(tf.convert_to_tensor(self.averages), means, self.decay, first)
-        state = {"averages": averages, **self.next_state(averages[:-1], first)}
+        sums = sums.over_replicas()
+        accept = tf.logical_and(accept, tf.math.is_finite(tf.reduce_sum(sums.totals)))
+        if micro_batches > 1:
+            sums, due = self._accumulate(sums, accept, micro_batches)
+            accept = tf.logical_and(accept, due)
+        old = Sums.unstacked(tf.convert_to_tensor(self.averages))
+        averages = sums.averaged_into(old, self.decay)
+        first = tf.logical_and(averages.known, tf.logical_not(old.known))[:-1]
+        state = {"averages": averages.stacked(), **self.next_state(averages, first)}
         for name, value in state.items():
             weight = getattr(self, name)
             weight.assign(tf.where(accept, value, weight))
         self.step.assign_add(tf.cast(accept, tf.int64))
-        for constraint in self.constraints:
-            constraint.follow(tf.convert_to_tensor(self.step))
+
+    def _accumulate(self, sums: Sums, accept: tf.Tensor, number: int) -> tuple[Sums, tf.Tensor]:
+        """Returns the sums of all micro-batches since the last step, and whether they make one."""
+        total = self.pending + tf.where(accept, sums.stacked(), 0.0)
+        batches = self.pending_batches + tf.cast(accept, tf.int64)
+        due = batches >= number
+        self.pending.assign(tf.where(due, 0.0, total))
+        self.pending_batches.assign(tf.where(due, tf.zeros_like(batches), batches))
+        return Sums.unstacked(total), due
 
     def plan(self, steps: int) -> None:
-        """Says how many steps of training there will be from now on. `fit` says it by itself.
+        """Says how many steps of training there will be from now on.
+
+        A rule may take it as a time scale: the default reaches a distant tolerance after about half
+        of a training. `fit` says it by itself, unless this was called and those steps are not over:
+        call it before a loop of many short `fit`s, or in a training loop of your own.
 
         Args:
             steps: Number of steps to come.
         """
+        self._planned_by_hand = self._steps_taken() + positive_integer(steps, "steps")
+        self.set_plan(self._planned_by_hand)
+
+    def expect(self, steps: int) -> None:
+        """Takes the number of steps that `fit` knows of, if nobody has planned otherwise."""
+        if self._steps_taken() >= self._planned_by_hand:
+            self.set_plan(self._steps_taken() + steps)
+
+    def set_plan(self, end: int) -> None:
+        """Keeps the step at which training ends; only some objectives need it."""
+
+    def _steps_taken(self) -> int:
+        return int(self.step.numpy()) if self.built else 0
 
     @property
-    def moving_average(self) -> tf.Tensor:
-        """C_ma, `[L]`."""
-        return self.averages[:-1]
+    def averaged(self) -> Sums:
+        """The moving averages of the sums."""
+        return Sums.unstacked(tf.convert_to_tensor(self.averages))
 
     @property
     def cost_average(self) -> tf.Tensor:
-        """The moving average of the cost, a scalar."""
-        return self.averages[-1]
+        """The moving average of the cost, a scalar; NaN before the first step."""
+        return self.averaged.means[-1]
 
-    def own_cost(self, x: Any, y: Any, outputs: Any) -> tf.Tensor | None:
-        """Returns the cost of each example that replaces the model's, `[B]`, if there is one."""
-        if self.cost is None:
-            return None
-        return self.cost(x, y=y, outputs=outputs) * (self.cost.nats / self.cost.scale)
+    def readings(self, sums: Sums) -> dict[str, tf.Tensor]:
+        """Returns what each constraint measured on average, in its own unit, by name."""
+        means = tf.unstack(sums.means[:-1], num=len(self.constraints))
+        pairs = zip(self.constraints, means, strict=True)
+        return {constraint.name: constraint.reading(mean) for constraint, mean in pairs}
 
-    def next_state(self, average: tf.Tensor, first: tf.Tensor) -> dict[str, tf.Tensor]:
+    def violations(self, sums: Sums | None = None) -> tf.Tensor:
+        """Returns the violations of sums over anything, `[L]`, by default C_ma; NaN if none is asked.
+
+        Args:
+            sums: Of a batch, an epoch, an evaluation.
+        """
+        return tf.fill([len(self.constraints)], float("nan"))
+
+    def next_state(self, averages: Sums, first: tf.Tensor) -> dict[str, tf.Tensor]:
         """Returns the next values of the further weights that a step changes, by attribute."""
+        return {}
+
+    def verdict(self, sums: Sums) -> dict[str, tf.Tensor]:
+        """Returns `{"feasible": 1 or 0}` if the objective asks for something."""
         return {}
 
     def logs(self) -> dict[str, tf.Tensor]:
@@ -171,22 +231,10 @@ class Objective(keras.layers.Layer):
         """Returns the arguments of `__init__`."""
         return {**super().get_config(), "decay": self.decay}
 
-
-def weighted_sums(
-    cost: tf.Tensor, violations: tf.Tensor, sample_weight: tf.Tensor | None
-) -> tf.Tensor:
-    """Returns the sums over a batch of violations, cost and weights, `[L + 2]`.
-
-    Args:
-        cost: `[B]`.
-        violations: `[B, L]`.
-        sample_weight: `[B]`, or `None` for equal weights.
-    """
-    cost = tf.cast(cost, tf.float32)[:, tf.newaxis]
-    terms = tf.concat([tf.cast(violations, tf.float32), cost, tf.ones_like(cost)], axis=1)
-    if sample_weight is not None:
-        terms *= tf.reshape(tf.cast(sample_weight, tf.float32), [-1, 1])
-    return tf.reduce_sum(terms, axis=0)
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> "Objective":
+        """Makes the objective that `get_config` described."""
+        return rebuilt(cls, config)
 
 
 def _checked(constraints: Sequence[Constraint]) -> Sequence[Constraint]:
@@ -206,5 +254,10 @@ def _checked(constraints: Sequence[Constraint]) -> Sequence[Constraint]:
         raise ValueError(
             "Two constraints have the same name; give one another `name`, because the logs tell "
             f"them apart by it. Received: names={names}."
+        )
+    for name in set(names) & set(RESERVED):
+        raise ValueError(
+            f"`name` of a constraint must not be one of {', '.join(RESERVED)}, which the logs use. "
+            f"Received: name={name!r}."
         )
     return constraints

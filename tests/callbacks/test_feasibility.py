@@ -1,0 +1,139 @@
+"""What GECOCallback says at the end: out of reach, not yet, or nothing."""
+
+import warnings
+
+import keras
+import numpy as np
+import pytest
+
+import tf_geco
+from tests.callbacks.feigned import epochs_of, observe
+from tests.catalogue import MODELS
+
+
+def dense():
+    return MODELS["dense"].compiled()
+
+
+def test_it_says_at_the_end_which_wish_is_out_of_reach():
+    callback = tf_geco.GECOCallback(every=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        observe(callback, dense(), lambda index: 1.0)
+    with pytest.warns(UserWarning, match="'reconstruction_error' looks out of reach: you asked"):
+        callback.on_train_end()
+
+
+@pytest.mark.parametrize("apart", [1, 15, 16])
+def test_too_short_a_record_says_nothing_is_out_of_reach(apart, capsys):
+    """Half of 40 records spans 19 distances, which must be 3 memories of C_ma: 300 steps."""
+    callback = tf_geco.GECOCallback(every=1)
+    callback.set_params({"verbose": 1})
+    observe(callback, dense(), lambda index: 1.0, apart=apart)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        callback.on_train_end()
+    assert any("out of reach" in str(w.message) for w in caught) == (apart == 16)
+    assert ("is not met yet" in capsys.readouterr().out) == (apart < 16)
+
+
+@pytest.mark.parametrize(("power", "slow"), [(0.1, True), (1.0, False)])
+def test_an_error_that_falls_too_slowly_looks_out_of_reach(power, slow):
+    """Whether or not it answers: 40 (1 + t)^-0.1 would need 10^14 steps."""
+    callback = tf_geco.GECOCallback(every=1)
+    observe(callback, dense(), lambda index: 40 * (1.0 + index) ** -power - 1, growth=0.02)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        callback.on_train_end()
+    assert any("its error fell by 6 %" in str(w.message) for w in caught) == slow
+
+
+@pytest.mark.parametrize("verbose", [0, 1])
+def test_an_error_that_answers_is_not_yet_met(verbose, capsys):
+    callback = tf_geco.GECOCallback(every=1)
+    callback.set_params({"verbose": verbose})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        observe(callback, dense(), lambda index: 30 * np.exp(-0.06 * index) - 1)
+        callback.on_train_end()
+    said = "is not met yet: you asked for 0.1, the nearest epoch had 0.17. Train longer"
+    assert (said in capsys.readouterr().out) == bool(verbose)
+
+
+def test_the_nearest_epoch_is_that_of_this_fit_and_may_be_any(capsys):
+    readings = [[0.15], [0.13, 0.121, 0.14, np.nan]]
+    callback, model = tf_geco.GECOCallback(every=1), dense()
+    callback.set_params({"verbose": 1})
+    for values, nearest in zip(readings, ("0.15", "0.121"), strict=True):
+        pairs = [(0.5, 9.0)] * len(values)
+        epochs_of(
+            callback, model, pairs, lambda epoch, v=values: {"reconstruction_error": v[epoch]}
+        )
+        assert f"the nearest epoch had {nearest}." in capsys.readouterr().out
+    epochs_of(callback, model, [(0.5, 9.0)])
+    assert "you asked for 0.1, nothing was measured." in capsys.readouterr().out
+
+
+def test_a_wish_that_is_met_needs_no_words(capsys):
+    callback = tf_geco.GECOCallback(every=1)
+    callback.set_params({"verbose": 1})
+    observe(callback, dense(), lambda index: 0.0)
+    callback.on_train_end()
+    assert not capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("rises", "excess", "said"),
+    [
+        # Both rise and neither answers: the one furthest off, wherever it stands in the list.
+        ((0.1, 0.1), (2.0, 0.1), "'first' looks out of reach together with 'second'"),
+        ((0.1, 0.1), (0.1, 2.0), "'second' looks out of reach together with 'first'"),
+        # The other holds, or is not pushed: it has no part in it.
+        ((0.1, 0.1), (2.0, -0.1), "'first' looks out of reach: you asked"),
+        ((0.1, 0.0), (2.0, 0.5), "'first' looks out of reach: you asked"),
+    ],
+)
+def test_of_two_constraints_it_names_the_one_furthest_off(rises, excess, said):
+    error = tf_geco.constraints.ReconstructionError
+    objective = tf_geco.GECO([error(0.1, name="first"), error(0.1, name="second")])
+    objective.build((None, 4), None, {"reconstruction": (None, 4)})
+    callback = tf_geco.GECOCallback(every=1)
+    model = keras.Sequential()
+    model.objective = objective
+    observe(callback, model, lambda index: excess, growth=rises)
+    with pytest.warns(UserWarning, match="looks out of reach") as caught:
+        callback.on_train_end()
+    assert len(caught) == 1
+    assert said in str(caught[0].message)
+
+
+def two_wishes(kappa, nats):
+    """Trains a small dense VAE on digits, for RE at kappa and a KL of at most so many nats."""
+    keras.utils.set_random_seed(0)
+    model = tf_geco.VAE(
+        *tf_geco.models.dense_networks((28, 28, 1), latent_dim=16, hidden=(128,)),
+        posterior=tf_geco.posteriors.DiagonalNormal(16),
+        objective=tf_geco.GECO(
+            [
+                tf_geco.constraints.ReconstructionError(kappa),
+                tf_geco.constraints.KLDivergence(nats),
+            ]
+        ),
+    )
+    model.compile(keras.optimizers.Adam(1e-3), jit_compile=False)
+    callback = tf_geco.GECOCallback()
+    digits = tf_geco.datasets.load("mnist5k", batch_size=128, split="train")
+    model.fit(digits, epochs=30, verbose=0, callbacks=[callback])
+    return callback
+
+
+def test_of_two_wishes_that_pull_apart_it_says_which_cannot_be_met():
+    """Digits need more than 15 nats for RE 0.08; 15 nats alone are easily met, by sending none."""
+    with pytest.warns(UserWarning, match="looks out of reach") as caught:
+        callback = two_wishes(0.08, nats=15.0)
+    (message,) = [str(w.message) for w in caught if "out of reach" in str(w.message)]
+    assert message.startswith("Constraint 'reconstruction_error' looks out of reach together with")
+    assert "'kl_divergence' (you asked for 15" in message
+    rmse, nats = callback.trajectory.arrays()["measured"][-1]
+    assert rmse > 1.5 * 0.08
+    assert nats < 1.2 * 15

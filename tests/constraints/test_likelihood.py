@@ -1,0 +1,63 @@
+"""NLL against densities written out in NumPy and SciPy."""
+
+import math
+
+import keras
+import numpy as np
+import tensorflow as tf
+from scipy.stats import logistic
+from tensorflow_probability import distributions as tfd
+
+from tests.constraints.cases import batch, values_of
+from tf_geco.constraints import NegativeLogLikelihood
+
+
+@keras.saving.register_keras_serializable(package="tests")
+def categorical(logits):
+    return tfd.Categorical(logits=logits, dtype=tf.float32)
+
+
+@keras.saving.register_keras_serializable(package="tests")
+def mixture(h):
+    weight, centre, width = tf.split(h, 3, axis=-1)
+    # Quantized by rounding up: a shift by half a bin centres the bins.
+    bins = tfd.QuantizedDistribution(tfd.Logistic(centre - 0.5, tf.exp(width)), low=0, high=255)
+    return tfd.MixtureSameFamily(tfd.Categorical(logits=weight), bins)
+
+
+def test_bernoulli_likelihood_is_its_formula():
+    x, _, outputs = batch()
+    g = outputs["reconstruction"].astype(np.float64)
+    nats = -np.sum(x * np.log(g) + (1 - x) * np.log(1 - g), axis=(1, 2, 3))
+    for unit, factor in {"nats": 1, "nats_per_dim": 240, "bits_per_dim": 240 * math.log(2)}.items():
+        constraint = NegativeLogLikelihood(0.3, unit=unit)
+        found = values_of(constraint, x, outputs=outputs)
+        np.testing.assert_allclose(found, nats / factor, rtol=1e-5)
+        np.testing.assert_allclose(
+            constraint.weight() * constraint.violation(found), nats - 0.3 * factor, rtol=1e-5
+        )
+
+
+def test_categorical_and_logistic_mixture_likelihoods():
+    random = np.random.default_rng(0)
+    x = random.integers(0, 256, (3, 4, 5)).astype("float32")
+    logits = random.normal(size=(3, 4, 5, 256)).astype("float32")
+    constraint = NegativeLogLikelihood(100.0, categorical)
+    found = values_of(constraint, x, outputs={"reconstruction": logits})
+    chosen = np.take_along_axis(logits, x[..., None].astype(int), axis=-1)[..., 0]
+    log_prob = chosen - np.log(np.sum(np.exp(logits), axis=-1))
+    np.testing.assert_allclose(found - 100, -log_prob.sum(axis=(1, 2)) - 100, rtol=1e-4)
+
+    h = np.concatenate(
+        [random.normal(size=(3, 4, 5, 2)), 128 + 40 * random.normal(size=(3, 4, 5, 2)),
+         2 + random.normal(size=(3, 4, 5, 2))], axis=-1,
+    ).astype("float32")  # fmt: skip
+    constraint = NegativeLogLikelihood(8.0, mixture, unit="bits_per_dim")
+    found = values_of(constraint, x, outputs={"reconstruction": h})
+    weight, centre, width = np.split(h.astype(np.float64), 3, axis=-1)
+    weight = np.exp(weight) / np.exp(weight).sum(axis=-1, keepdims=True)
+    right = np.where(x[..., None] == 255, np.inf, x[..., None] + 0.5)
+    left = np.where(x[..., None] == 0, -np.inf, x[..., None] - 0.5)
+    mass = logistic.cdf(right, centre, np.exp(width)) - logistic.cdf(left, centre, np.exp(width))
+    bits = -np.log2(np.sum(weight * mass, axis=-1)).mean(axis=(1, 2))
+    np.testing.assert_allclose(found - 8.0, bits - 8.0, rtol=1e-3, atol=1e-3)

@@ -1,0 +1,130 @@
+"""The VAE as its users meet it: any data, any networks, and errors that help."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow_probability import distributions as tfd
+
+import tf_geco
+from tests.catalogue import MODELS, dense_vae, geco
+from tf_geco.models import conv_networks, dense_networks
+from tf_geco.posteriors import DiagonalNormal
+
+
+@pytest.mark.parametrize("shape", [(5,), (4, 3), (6, 5, 1), (4, 3, 3, 2)])
+def test_data_of_any_rank(shape):
+    data = np.random.default_rng(0).random((8, *shape)).astype("float32")
+    model = dense_vae(shape=shape)
+    model.compile("adam")
+    model.fit(data, batch_size=4, verbose=0)
+    assert model.predict(data, verbose=0)["reconstruction"].shape == data.shape
+    assert model.reconstruct(data).shape == data.shape
+    assert model.encode(data).shape == (8, 2)
+    assert model.sample(3).shape == (3, *shape)
+
+
+def test_kl_is_that_of_two_normals():
+    model = dense_vae()
+    x = MODELS["dense"].data()
+    q = model.posterior(x).distribution
+    mean, scale = q.loc.numpy().astype(float), q.scale.numpy().astype(float)
+    expected = 0.5 * (scale**2 + mean**2 - 1 - 2 * np.log(scale)).sum(-1)
+    np.testing.assert_allclose(model(x)["kl"], expected, rtol=1e-5)
+
+
+def test_error_reported_is_the_error_of_the_data():
+    model = MODELS["dense"].compiled()
+    x = MODELS["dense"].data()
+    tf_geco_error = model.evaluate(x, verbose=0, return_dict=True)["reconstruction_error"]
+    errors = [np.mean((x - model.reconstruct(x).numpy()) ** 2) for _ in range(200)]
+    np.testing.assert_allclose(tf_geco_error, np.sqrt(np.mean(errors)), rtol=0.1)
+
+
+def test_users_metrics_compare_the_reconstruction():
+    model = MODELS["dense"].build()
+    x = MODELS["dense"].data()
+    model.compile("adam", metrics=["mse"])
+    logs = model.evaluate(x, verbose=0, return_dict=True)
+    np.testing.assert_allclose(logs["mse"], logs["reconstruction_error"] ** 2, rtol=1e-4)
+
+
+def test_gradient_clipping_schedules_and_accumulation_of_the_optimizer_work():
+    rate = keras.optimizers.schedules.ExponentialDecay(1e-2, 10, 0.9)
+    optimizer = keras.optimizers.SGD(rate, clipnorm=1.0, gradient_accumulation_steps=2)
+    model = MODELS["dense"].build()
+    model.compile(optimizer)
+    history = model.fit(MODELS["dense"].data(), epochs=3, verbose=0)
+    assert np.isfinite(history.history["loss"]).all()
+
+
+def test_regularization_counts_in_the_loss(no_noise):
+    plain = MODELS["dense"].compiled()
+    plain.objective.step.assign(1)
+    x = MODELS["dense"].data()
+    loss = float(plain.test_step((x,))["loss"])
+    plain.decoder.layers[0].kernel_regularizer = keras.regularizers.L2(0.1)
+    regular = type(plain).from_config(plain.get_config())
+    regular.set_weights(plain.get_weights())
+    regular.compile("adam")
+    penalty = 0.1 * float(tf.reduce_sum(regular.decoder.layers[0].kernel ** 2))
+    np.testing.assert_allclose(regular.test_step((x,))["loss"], loss + penalty, rtol=1e-4)
+
+
+def test_learned_prior_trains():
+    class LearnedPrior(keras.layers.Layer):
+        def build(self, *_):
+            self.mean = self.add_weight(shape=(2,), name="mean", initializer="zeros")
+
+        def call(self, context=None):
+            return tfd.MultivariateNormalDiag(tf.convert_to_tensor(self.mean), tf.ones(2))
+
+    model = tf_geco.VAE(*dense_networks((6,), 2, (8,)), DiagonalNormal(2), geco(), LearnedPrior())
+    model.compile(keras.optimizers.Adam(0.1))
+    model.fit(MODELS["dense"].data(), epochs=2, verbose=0)
+    assert np.abs(model.prior_layer.mean.numpy()).max() > 0
+
+
+def test_images_outside_the_unit_range_are_warned_about_once():
+    model = tf_geco.VAE(
+        *conv_networks((4, 4, 1), 2, filters=(2,), hidden=4), DiagonalNormal(2), geco()
+    )
+    model.compile("adam")
+    images = np.random.default_rng(0).random((8, 4, 4, 1)).astype("float32") * 255
+    with pytest.warns(UserWarning, match=r"\[0, 1\].*Received: 1\d\d values outside of \[0, 1\]"):
+        model.fit(images, verbose=0)
+    model.fit(images, verbose=0)
+
+
+def test_loss_in_compile_is_refused():
+    model = MODELS["dense"].build()
+    model.compile("adam", loss="mse")
+    with pytest.raises(ValueError, match="without `loss`"):
+        model.fit(MODELS["dense"].data(), verbose=0)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda e, d: tf_geco.VAE(e, d, DiagonalNormal(3), geco()), "decoder for 2.*latent_dim=3"),
+        (
+            lambda e, d: tf_geco.VAE(e, dense_networks((7,), 2)[1], DiagonalNormal(2), geco()),
+            r"returns \(None, 7\), data of shape \(None, 6\)",
+        ),
+        (lambda e, d: tf_geco.VAE("conv", d, DiagonalNormal(2), geco()), "encoder='conv'"),
+        (lambda e, d: tf_geco.VAE(e, d, "normal", geco()), "posterior='normal'"),
+        (lambda e, d: tf_geco.VAE(e, d, DiagonalNormal(2), "mse"), "objective='mse'"),
+        (lambda e, d: DiagonalNormal(0), "latent_dim=0"),
+        (lambda e, d: DiagonalNormal(2)(tf.zeros([2, 3, 4])), r"\(2, 3, 4\)"),
+    ],
+)
+def test_bad_arguments_are_named(make, message):
+    with pytest.raises(ValueError, match=message):
+        make(*dense_networks((6,), 2, (8,)))
+
+
+def test_export_before_training_says_what_to_do(tmp_path):
+    layers = keras.layers
+    model = tf_geco.VAE(layers.Dense(3), layers.Dense(4), DiagonalNormal(2), geco())
+    with pytest.raises(ValueError, match="Train it, or call it on a batch"):
+        model.export(tmp_path / "nothing")

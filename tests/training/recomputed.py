@@ -1,0 +1,88 @@
+"""What the logs should say, recomputed in NumPy from a model's outputs."""
+
+import keras
+import numpy as np
+
+import tf_geco
+from tf_geco.constraints import ReconstructionError, from_function
+
+
+def figures(case, model, data, weights=None, mask=None):
+    """Returns KL, RMS error and loss of a data set, from one forward pass over all of it."""
+    outputs = {name: np.asarray(value, np.float64) for name, value in model(data).items()}
+    target = np.asarray(model.target(data), np.float64)
+    seen = np.ones(target.shape) if mask is None else np.broadcast_to(mask, target.shape)
+    axes = tuple(range(1, target.ndim))
+    squares = np.where(seen, np.nan_to_num(target) - outputs["reconstruction"], 0) ** 2
+    errors = squares.sum(axes) / np.maximum(seen.sum(axes), 1)
+    weights = np.ones(len(target)) if weights is None else np.asarray(weights, np.float64)
+    counts = weights * (seen.sum(axes) > 0)
+    kl, error = np.average(outputs["kl"], weights=weights), np.average(errors, weights=counts)
+    return {"kl": kl, "reconstruction_error": np.sqrt(error), "loss": loss(model, kl, error)}
+
+
+def loss(model, kl, error):
+    """Returns the objective of a mean KL and a mean squared error, in float64."""
+    objective = model.objective
+    penalty = sum(float(part) for part in model.losses)
+    values = np.prod(model.data_shape[1:])
+    if isinstance(objective, tf_geco.ELBO):
+        beta = float(objective.logs()["beta"])
+        variance = error if objective.sigma == "optimal" else objective.sigma**2
+        nll = values / 2 * (error / variance + np.log(2 * np.pi * variance))
+        return nll + beta * kl + penalty
+    constraint = objective.constraints[0]
+    kappa = float(constraint.tolerance_at(objective.step))
+    weight = values / 2 / kappa**2 if constraint.scaled else 1.0
+    return kl + float(objective.multiplier[0]) * weight * (error - kappa**2) + penalty
+
+
+def recall(x, y, outputs):
+    return keras.ops.cast(keras.ops.equal(keras.ops.argmax(outputs, -1), y), "float32")
+
+
+def is_one(x, y, outputs):
+    return keras.ops.equal(y, 1)
+
+
+def classifier(tolerance=0.9, **options):
+    """Returns a small classifier under a floor for the recall of class 1, compiled."""
+    floor = from_function(recall, tolerance, "recall", form=">=", where=is_one, scale=0.1)
+    network = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, activation="softmax")])
+    model = tf_geco.models.Constrained(
+        network, "sparse_categorical_crossentropy", tf_geco.GECO([floor])
+    )
+    model.compile(keras.optimizers.SGD(0.1), **{"jit_compile": False, **options})
+    return model
+
+
+def table(n=50, share=0.1, seed=0):
+    """Returns features, rare labels and weights."""
+    random = np.random.default_rng(seed)
+    x = random.normal(size=(n, 3)).astype("float32")
+    y = (random.uniform(size=n) < share).astype("int64")
+    return x, y, random.uniform(0, 3, n).astype("float32")
+
+
+def plain_vae(objective=None, optimizer=None, **options):
+    """Returns a VAE of vectors without batch norm, compiled."""
+    model = tf_geco.VAE(
+        *tf_geco.models.dense_networks((6,), latent_dim=2, hidden=(8,)),
+        posterior=tf_geco.posteriors.DiagonalNormal(2),
+        objective=tf_geco.GECO([ReconstructionError(0.1)]) if objective is None else objective,
+    )
+    model.compile(optimizer or keras.optimizers.SGD(0.01), **{"jit_compile": False, **options})
+    return model
+
+
+def twins(make):
+    """Returns two models with the same weights."""
+    keras.utils.set_random_seed(3)
+    one = make()
+    keras.utils.set_random_seed(3)
+    return one, make()
+
+
+def assert_same_weights(one, other, rtol=1e-5, atol=1e-6):
+    for a, b in zip(one.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_allclose(a, b, rtol=rtol, atol=atol)

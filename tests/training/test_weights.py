@@ -1,0 +1,124 @@
+"""Weight 2 is twice the example, weight 0 is no example, k micro-batches are one batch."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tf_geco
+from tests.catalogue import MODELS
+from tests.training.recomputed import assert_same_weights, classifier, plain_vae, table, twins
+
+DATA = MODELS["dense"].data()
+WEIGHTS = np.tile([0, 1, 2], 8).astype("float32")
+REPEATED = np.repeat(DATA, WEIGHTS.astype(int), axis=0)
+
+
+def by_fit(model, x, **options):
+    model.fit(x, batch_size=len(x), shuffle=False, verbose=0, **options)
+
+
+def on_batch(model, x, **options):
+    model.train_on_batch(x, **options)
+
+
+@pytest.mark.parametrize("train", [by_fit, on_batch])
+@pytest.mark.parametrize("y", [None, np.zeros(24), {"label": np.zeros(24)}])
+def test_weights_without_labels_and_with(train, y, no_noise):
+    weighted, repeated = twins(plain_vae)
+    train(weighted, DATA, y=y, sample_weight=WEIGHTS)
+    train(repeated, REPEATED)
+    assert_same_weights(weighted, repeated)
+
+
+def test_weights_in_data_sets_and_columns(no_noise):
+    weighted, repeated = twins(plain_vae)
+    dataset = tf.data.Dataset.from_tensors((DATA, np.zeros(24), WEIGHTS[:, np.newaxis]))
+    weighted.fit(dataset, verbose=0)
+    by_fit(repeated, REPEATED)
+    assert_same_weights(weighted, repeated)
+
+
+def test_weights_of_validation_data(no_noise):
+    weighted, plain = twins(plain_vae)
+    logs = weighted.fit(DATA, validation_data=(DATA, None, WEIGHTS), verbose=0).history
+    expected = plain.fit(DATA, validation_data=REPEATED, verbose=0).history
+    assert logs["val_kl"] == pytest.approx(expected["val_kl"], rel=1e-5)
+    assert logs["val_loss"] == pytest.approx(expected["val_loss"], rel=1e-5)
+    first = weighted.evaluate(DATA, sample_weight=WEIGHTS, verbose=0, return_dict=True)
+    again = weighted.test_on_batch(DATA, sample_weight=WEIGHTS, return_dict=True)
+    assert first["kl"] == pytest.approx(again["kl"])
+
+
+def test_an_example_of_weight_zero_may_hold_anything(no_noise):
+    weighted, repeated = twins(plain_vae)
+    holes = DATA.copy()
+    holes[WEIGHTS == 0] = np.nan
+    by_fit(weighted, holes, sample_weight=WEIGHTS)
+    by_fit(repeated, REPEATED)
+    assert_same_weights(weighted, repeated)
+
+
+def test_class_weights_are_sample_weights():
+    x, y, _ = table(share=0.4)
+    one, other = twins(classifier)
+    one.fit(x, y, class_weight={0: 1.0, 1: 3.0}, shuffle=False, verbose=0)
+    other.fit(x, y, sample_weight=np.where(y == 1, 3.0, 1.0), shuffle=False, verbose=0)
+    assert_same_weights(one, other)
+
+
+@pytest.mark.parametrize("bad", [np.ones((24, 6)), {"label": np.ones(24)}])
+def test_other_shapes_of_weights_are_refused(bad):
+    with pytest.raises(ValueError, match="sample_weight"):
+        plain_vae().fit(DATA, {"label": np.zeros(24)}, sample_weight=bad, verbose=0)
+
+
+@pytest.mark.parametrize("size", [1, 3])
+def test_micro_batches_are_one_batch(size, no_noise):
+    """One step of the objective for one of the optimizer, from all its micro-batches."""
+
+    def make(number):
+        optimizer = keras.optimizers.SGD(0.1, gradient_accumulation_steps=number)
+        return plain_vae(optimizer=optimizer)
+
+    keras.utils.set_random_seed(3)
+    whole = plain_vae(optimizer=keras.optimizers.SGD(0.1))
+    keras.utils.set_random_seed(3)
+    parts = make(4)
+    order = {"shuffle": False, "verbose": 0, "epochs": size}
+    whole.fit(DATA, batch_size=24, **order)
+    parts.fit(DATA, batch_size=6, **order)
+    assert int(parts.objective.step) == int(whole.objective.step) == size
+    assert int(parts.objective.planned_steps) == size
+    assert_same_weights(whole, parts, rtol=1e-4)
+
+
+def test_all_weights_zero_change_no_multiplier():
+    model = plain_vae()
+    model.train_on_batch(DATA)
+    before = model.objective.violations().numpy()
+    model.train_on_batch(DATA, sample_weight=np.zeros(24))
+    np.testing.assert_array_equal(model.objective.violations(), before)
+
+
+def test_masks_of_embeddings_and_columns_of_labels_are_keras_own():
+    """`Constrained` costs what Keras's own loss does, over tokens that are not masked."""
+    inputs = keras.Input((4,))
+    embedded = keras.layers.Embedding(5, 3, mask_zero=True)(inputs)
+    network = keras.Model(inputs, keras.layers.Dense(1)(embedded))
+    x = np.array([[1, 2, 0, 0], [3, 0, 0, 0], [1, 2, 3, 4]])
+    y = np.random.default_rng(0).normal(size=(3, 4, 1)).astype("float32")
+    bound = tf_geco.constraints.from_function(lambda x, y, o: o[:, 0, 0], 9.0, "first")
+    model = tf_geco.models.Constrained(network, "mse", tf_geco.GECO([bound]))
+    model.compile("sgd", jit_compile=False)
+    found = model.evaluate(x, y, verbose=0, return_dict=True)["cost"]
+    network.compile("sgd", keras.losses.MeanSquaredError())
+    assert found == pytest.approx(network.evaluate(x, y, verbose=0), rel=1e-5)
+
+    network = keras.Sequential([keras.Input((2,)), keras.layers.Dense(1)])
+    bound = tf_geco.constraints.from_function(lambda x, y, o: o[:, 0], 9.0, "first")
+    model = tf_geco.models.Constrained(network, "mse", tf_geco.GECO([bound]))
+    model.compile("sgd", jit_compile=False)
+    x, y = np.ones((3, 2), "float32"), np.array([0.0, 1.0, 2.0], "float32")
+    found = model.evaluate(x, y, verbose=0, return_dict=True)["cost"]
+    assert found == pytest.approx(np.mean((network(x).numpy()[:, 0] - y) ** 2), rel=1e-5)

@@ -1,0 +1,108 @@
+"""What a constraint reads: entries of the outputs, masks of missing values, images in one dtype."""
+
+import difflib
+from typing import Any
+
+import tensorflow as tf
+
+ENTRIES = ("mask", "label")
+
+
+def entry(outputs: Any, key: str, name: str) -> Any:
+    """Returns `outputs[key]`, or says which constraint misses it."""
+    if not isinstance(outputs, dict) or key not in outputs:
+        keys = sorted(outputs) if isinstance(outputs, dict) else type(outputs).__name__
+        raise ValueError(f"Constraint '{name}' needs `outputs['{key}']`. Received: outputs={keys}.")
+    return outputs[key]
+
+
+def mask_of(y: Any, x: Any) -> tf.Tensor | None:
+    """Returns the boolean mask of observed values that the data set yields, or `None`.
+
+    Args:
+        y: Whatever the data set yields beside x; a mask is its entry `"mask"`.
+        x: Data `[B, ...]`; the mask has the same shape, or 1 along axes that it does not tell apart.
+
+    Raises:
+        ValueError: If the shapes do not fit, a key of `y` is almost one that is read, or `y` itself
+            looks like a mask.
+    """
+    if not isinstance(y, dict):
+        refuse_bare_mask(y, x)
+        return None
+    refuse_misspelt(y)
+    if "mask" not in y:
+        return None
+    mask = tf.cast(y["mask"], tf.bool)
+    fits = mask.shape.rank == x.shape.rank and all(
+        None in (a, b) or a in (b, 1) for a, b in zip(mask.shape[1:], x.shape[1:], strict=True)
+    )
+    if not fits:
+        raise ValueError(
+            "`y['mask']` must have the shape of the data, or 1 along axes of it. Received: a mask "
+            f"of shape {tuple(mask.shape)} for data of shape {tuple(x.shape)}."
+        )
+    return mask
+
+
+def refuse_bare_mask(y: Any, x: Any) -> None:
+    """Raises an error if `y` is a boolean tensor of the shape of `x`."""
+    if tf.is_tensor(y) and y.dtype == tf.bool and y.shape.rank == x.shape.rank > 1:
+        raise ValueError(
+            "A mask of observed values goes into a dictionary, `y={'mask': mask}`. "
+            f"Received: y, a boolean tensor of shape {tuple(y.shape)}."
+        )
+
+
+def refuse_misspelt(y: dict) -> None:
+    """Raises an error if a key of `y` is almost one that constraints read."""
+    for key in y:
+        near = difflib.get_close_matches(str(key).lower(), ENTRIES, n=1, cutoff=0.75)
+        if near and key != near[0] and near[0] not in y:
+            raise ValueError(
+                f"Nothing reads `y[{key!r}]`; did you mean `y[{near[0]!r}]`? "
+                f"Received: y with the keys {sorted(map(str, y))}."
+            )
+
+
+def observed(x: tf.Tensor, reconstruction: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
+    """Returns `x` with the reconstruction in place of missing values, which then agree."""
+    return x if mask is None else tf.where(mask, x, tf.stop_gradient(reconstruction))
+
+
+def image_and_reconstruction(
+    x: Any, outputs: Any, mask: tf.Tensor | None, name: str
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the data, missing values filled in, and its reconstruction, in one dtype and shape.
+
+    Raises:
+        ValueError: If their shapes differ. Shapes that are not known yet are checked at run time.
+    """
+    reconstruction = entry(outputs, "reconstruction", name)
+    x = tf.cast(x, reconstruction.dtype)
+    if not x.shape.is_compatible_with(reconstruction.shape):
+        raise ValueError(
+            f"Constraint '{name}' compares the data with the reconstruction, so they must have the "
+            f"same shape. Received: data of shape {tuple(x.shape)}, reconstruction of shape "
+            f"{tuple(reconstruction.shape)}."
+        )
+    x = tf.ensure_shape(x, reconstruction.shape)
+    return observed(x, reconstruction, mask), reconstruction
+
+
+def any_observed(mask: tf.Tensor) -> tf.Tensor:
+    """Returns which examples have an observed value, boolean `[B]`."""
+    return tf.reduce_any(mask, range(1, mask.shape.rank))
+
+
+def only(values: tf.Tensor, mask: tf.Tensor | None, axes: Any) -> Any:
+    """Returns the mean over `axes` of the values observed, and whether there were any, `[B]` each.
+
+    Without a mask all values are observed, and only their mean is returned.
+    """
+    if mask is None:
+        return tf.reduce_mean(values, axes)
+    seen = tf.broadcast_to(tf.cast(mask, values.dtype), tf.shape(values))
+    number = tf.reduce_sum(seen, axes)
+    mean = tf.math.divide_no_nan(tf.reduce_sum(values * seen, axes), number)
+    return mean, tf.cast(number > 0, values.dtype)

@@ -1,0 +1,141 @@
+"""Latent variable models: the contract that evaluation, callbacks and export rely on."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tf_geco.objectives import Objective
+from tf_geco.strategies import next_seed
+from tf_geco.training import ObjectiveModel
+from tf_geco.training.batch import Batch
+
+
+class LatentVariableModel(ObjectiveModel):
+    """A model with latents, whose cost is the KL of their posterior from their prior.
+
+    A subclass writes `call`, which returns a dictionary with
+
+        "reconstruction"    [B, ...], like the data
+        "kl"                [B], in nats
+        "latents"           [B, ...], or a list of them
+
+    and `encode`, `decode`, `sample`. All else follows: training, reconstruction, export. Its `build`
+    sets `data_shape` and `latents_shape`, each with the batch as `None`.
+
+    Training draws its noise from one generator, everything else from another, so that nobody who
+    looks at a model changes its next step.
+
+    Args:
+        objective: A `tf_geco.GECO` or `tf_geco.ELBO`.
+        seed: Seed of the model's noise, an integer, or `None` for one that
+            `keras.utils.set_random_seed` determines.
+    """
+
+    cost_name = "kl"
+    data_shape: tuple | None = None
+
+    def __init__(self, objective: Objective, *, seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(objective, **kwargs)
+        self.seed = seed
+        self.seed_generator = keras.random.SeedGenerator(seed)
+        self.inference_seed_generator = keras.random.SeedGenerator(seed)
+
+    def cost(self, x: Any, y: Any, outputs: dict) -> tf.Tensor:
+        """Returns the KL of each example in nats, `[B]`."""
+        return outputs["kl"]
+
+    def check_input(self, x: Any) -> None:
+        """Raises an error if data do not have the shape that the model was built for."""
+        shape = tf.TensorShape(self.target(x).shape)
+        if self.data_shape is not None and not shape.is_compatible_with(self.data_shape):
+            raise ValueError(
+                f"This model is built for data of shape {self.data_shape}. "
+                f"Received: data of shape {tuple(shape)}."
+            )
+
+    def observe(self, batch: Batch) -> None:
+        """Counts what is not in [0, 1] in the first images."""
+        images = self.target(batch.x)
+        if images.shape.rank == 4:
+            built = self.objective.built
+            self.watch.see_first(images, self.objective.step < 1 if built else tf.constant(True))
+
+    def look(self) -> None:
+        """Tells people what training saw: batches left out, images that are not in [0, 1]."""
+        super().look()
+        self.watch.check_range()
+
+    def encode(self, x: Any, seed: int | None = None) -> Any:
+        """Returns a sample of the latents of `x`."""
+        raise NotImplementedError(f"{type(self).__name__} must define `encode(x, seed)`.")
+
+    def decode(self, latents: Any) -> tf.Tensor:
+        """Returns the reconstruction that latents stand for."""
+        raise NotImplementedError(f"{type(self).__name__} must define `decode(latents)`.")
+
+    def sample(self, n: int, seed: int | None = None) -> tf.Tensor:
+        """Returns `n` new examples, from the prior."""
+        raise NotImplementedError(f"{type(self).__name__} must define `sample(n, seed)`.")
+
+    def reconstruct(self, x: Any, seed: int | None = None) -> tf.Tensor:
+        """Returns the data as the model reconstructs it, from a sample of its latents.
+
+        Args:
+            x: Data, `[B, ...]`.
+            seed: An integer for the same noise each time, or `None` for fresh noise.
+        """
+        return self.decode(self.encode(x, seed))
+
+    def make_seed(self, seed: int | None, training: bool = False) -> tf.Tensor:
+        """Returns an int32[2] seed: of the number given, or the next of the model's own."""
+        if seed is None:
+            return next_seed(self.seed_generator if training else self.inference_seed_generator)
+        return tf.stack([0, tf.cast(seed, tf.int32)])
+
+    def endpoints(self) -> dict[str, tuple]:
+        """Returns the functions that `export` saves: name -> (function, input signature)."""
+        data = tf.TensorSpec(self.data_shape, tf.float32, name="x")
+        latents = tf.TensorSpec(self.latents_shape, tf.float32, name="latents")
+        number = tf.TensorSpec([], tf.int32, name="n")
+        return {
+            "serving_default": (self.reconstruct, [data]),
+            "encode": (self.encode, [data]),
+            "decode": (self.decode, [latents]),
+            "sample": (self.sample, [number]),
+        }
+
+    def export(self, filepath: str, **kwargs: Any) -> None:
+        """Writes a SavedModel that serves without tf_geco, Keras or TensorFlow Probability.
+
+        Its signatures are `serving_default` (reconstruct), `encode`, `decode` and `sample`; the
+        last takes the number of samples.
+
+        Args:
+            filepath: Folder to write.
+            **kwargs: Passed to `keras.export.ExportArchive.write_out`.
+
+        Raises:
+            ValueError: If the model is not built yet.
+
+        Example:
+        ```python
+        model.export("vae_savedmodel")
+        served = tf.saved_model.load("vae_savedmodel")
+        images = served.signatures["sample"](n=tf.constant(16))
+        ```
+        """
+        if not self.built:
+            raise ValueError(
+                "The model has no weights yet. Train it, or call it on a batch, before `export`."
+            )
+        kwargs.setdefault("verbose", False)
+        archive = keras.export.ExportArchive()
+        archive.track(self)
+        for name, (function, signature) in self.endpoints().items():
+            archive.add_endpoint(name, function, input_signature=signature)
+        archive.write_out(filepath, **kwargs)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of `__init__`."""
+        return {**super().get_config(), "seed": self.seed}

@@ -1,0 +1,205 @@
+"""All that a `tf.distribute` strategy changes: the one file that a new strategy touches."""
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+
+def has_accelerator() -> bool:
+    """Returns whether TensorFlow sees anything but CPUs."""
+    return any(device.device_type != "CPU" for device in tf.config.list_logical_devices())
+
+
+def replica_count(model: Any = None) -> int:
+    """Returns the number of replicas of a model's or the present strategy, 1 without a strategy."""
+    return strategy_of(model).num_replicas_in_sync
+
+
+def replica_sum(value: tf.Tensor) -> tf.Tensor:
+    """Returns the sum of `value` over all replicas, the same on each of them.
+
+    Outside a replica's step (in eager code under a strategy's scope) there is nothing to sum.
+    """
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return value
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, value)
+
+
+def all_finite(tensors: list[tf.Tensor | None]) -> tf.Tensor:
+    """Returns whether every value of every tensor is finite on every replica, a boolean scalar.
+
+    A sum is finite only if its terms are, and reads each tensor once, without a mask as large as
+    the tensor; a finite tensor whose sum overflows is one that no optimizer could use.
+    """
+    dense = [tf.convert_to_tensor(tensor) for tensor in tensors if tensor is not None]
+    total = tf.add_n([tf.cast(tf.reduce_sum(tensor), tf.float32) for tensor in dense])
+    if replica_count() == 1:
+        return tf.math.is_finite(total)
+    bad = tf.cast(tf.math.logical_not(tf.math.is_finite(total)), tf.float32)
+    return tf.equal(replica_sum(bad), 0.0)
+
+
+def share(value: tf.Tensor) -> tf.Tensor:
+    """Returns a value that all replicas have in common, with this replica's share of its gradient.
+
+    Optimizers add gradients over replicas.
+    """
+    part = value / replica_count()
+    return part + tf.stop_gradient(value - part)
+
+
+def apply_gradients(
+    optimizer: keras.optimizers.Optimizer, gradients: list, variables: list, accept: tf.Tensor
+) -> None:
+    """Applies the gradients if they are accepted, on all replicas or on none.
+
+    A strategy lets its optimizer update only where replicas meet, so the condition is taken there.
+    """
+
+    def apply(*gradients: tf.Tensor) -> None:
+        optimizer.apply(gradients, variables)
+
+    def where_replicas_meet(strategy: Any, accept: Any, gradients: list) -> None:
+        accepted = strategy.experimental_local_results(accept)[0]
+        tf.cond(accepted, lambda: strategy.run(apply, args=tuple(gradients)), lambda: None)
+
+    if replica_count() == 1:
+        tf.cond(accept, lambda: apply(*gradients), lambda: None)
+    else:
+        context = tf.distribute.get_replica_context()
+        context.merge_call(where_replicas_meet, args=(accept, gradients))
+
+
+def compiled_forward(model: keras.Model, forward: Callable) -> Callable:
+    """Returns a forward pass that XLA compiles by itself, if the model asks for XLA on replicas.
+
+    XLA on one device cannot hold what crosses devices: the update of the variables, and sums over
+    replicas. On a single device Keras compiles the whole step.
+    """
+    distributed = model.distribute_strategy.num_replicas_in_sync > 1
+    if distributed and model.jit_compile and not model.run_eagerly:
+        return tf.function(forward, jit_compile=True)
+    return forward
+
+
+def logs_of(strategy: tf.distribute.Strategy, logs: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+    """Returns logs in the shape that Keras expects under a strategy.
+
+    Keras joins those of several workers along an axis that scalars do not have.
+    """
+    if isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return {name: tf.reshape(value, [1]) for name, value in logs.items()}
+    return logs
+
+
+def strategy_of(model: Any) -> tf.distribute.Strategy:
+    """Returns the strategy of a model, or the present one for a model without."""
+    return getattr(model, "distribute_strategy", None) or tf.distribute.get_strategy()
+
+
+def on_replicas(model: Any, function: Callable) -> Callable:
+    """Returns `function(x, *rest)` compiled to run on every replica of the model's strategy.
+
+    Each replica gets its share of the examples x and all of the rest.
+
+    Args:
+        model: A model; one without a strategy runs where it is.
+        function: (x, *rest) -> structure of tensors.
+
+    Returns:
+        A function whose outputs have a leading axis over replicas, `[R, ...]`.
+    """
+    strategy = strategy_of(model)
+
+    def replica(x: Any, *rest: Any) -> Any:
+        return tf.nest.map_structure(lambda part: part[tf.newaxis], function(x, *rest))
+
+    def run(x: Any, *rest: Any) -> Any:
+        outputs = strategy.run(replica, args=(x, *rest))
+        return tf.nest.map_structure(lambda part: strategy.gather(part, 0), outputs)
+
+    if strategy.num_replicas_in_sync == 1:
+        step = traced(replica)
+        return lambda x, *rest: step(tf.nest.map_structure(tf.convert_to_tensor, x), *rest)
+    step = traced(run)
+    return lambda x, *rest: step(_shards(strategy, x), *rest)
+
+
+def traced(function: Callable) -> Callable:
+    """Returns a function that is compiled for the shapes of its first call, and only for them."""
+    concrete: Any = None
+
+    def run(*arguments: Any) -> Any:
+        nonlocal concrete
+        if concrete is None:
+            concrete = tf.function(function).get_concrete_function(*arguments)
+        return concrete(*arguments)
+
+    return run
+
+
+def _shards(strategy: tf.distribute.Strategy, x: Any) -> Any:
+    """Returns examples spread over the replicas; their number is a multiple of that of replicas."""
+    size = len(tf.nest.flatten(x)[0]) // strategy.num_replicas_in_sync
+
+    def shard(context: Any) -> Any:
+        start = context.replica_id_in_sync_group * size
+        return tf.nest.map_structure(
+            lambda part: tf.convert_to_tensor(part[start : start + size]), x
+        )
+
+    return strategy.experimental_distribute_values_from_function(shard)
+
+
+def next_seed(generator: keras.random.SeedGenerator) -> tf.Tensor:
+    """Returns a fresh seed of type int32[2] for TensorFlow Probability, different on each replica.
+
+    A Keras seed generator draws the same seed on every replica, so the replica's number is folded
+    in.
+    """
+    seed = tf.cast(generator.next(), tf.int32)
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return seed
+    return tf.random.experimental.stateless_fold_in(seed, context.replica_id_in_sync_group)
+
+
+def refuse_parameter_servers() -> None:
+    """Raises an error under `ParameterServerStrategy`, which Keras 3 does not support.
+
+    Raises:
+        ValueError: If it is the current strategy.
+    """
+    strategy = tf.distribute.get_strategy()
+    if isinstance(strategy, tf.distribute.ParameterServerStrategy):
+        raise ValueError(
+            "`tf.distribute.ParameterServerStrategy` is not supported, because Keras 3 does not "
+            "support it. Use `MirroredStrategy` on one machine or `MultiWorkerMirroredStrategy` on "
+            f"several. Received: strategy={type(strategy).__name__}."
+        )
+
+
+def add_state(
+    layer: keras.Layer, name: str, shape: tuple, value: Any = 0, dtype: str = "float32"
+) -> Any:
+    """Returns a new weight that training moves and the optimizer does not, equal on all replicas.
+
+    Args:
+        layer: Who owns it.
+        name: Name of the weight.
+        shape: Its shape.
+        value: What it starts with.
+        dtype: Its type, whatever the precision policy.
+    """
+    return layer.add_weight(
+        name=name,
+        shape=shape,
+        dtype=dtype,
+        initializer=lambda shape, dtype: tf.broadcast_to(tf.cast(value, dtype), shape),
+        trainable=False,
+        autocast=False,
+        aggregation="only_first_replica",
+    )

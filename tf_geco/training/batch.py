@@ -1,0 +1,95 @@
+"""The batch as the data set yields it, made safe: what does not count may hold anything."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+from tf_geco.constraints.constraint import per_example
+from tf_geco.constraints.inputs import mask_of
+
+
+WEIGHT = "_sample_weight"
+
+
+def with_weights(y: Any, sample_weight: Any) -> tuple[Any, Any]:
+    """Returns labels and weights that Keras passes on; `Batch.of` finds them again.
+
+    Keras drops weights where there are no labels, and copies them for each entry of a dictionary of
+    labels. So they travel as an entry of their own.
+    """
+    if sample_weight is None or not (y is None or isinstance(y, dict)):
+        return y, sample_weight
+    return {**(y or {}), WEIGHT: sample_weight}, None
+
+
+class Batch(NamedTuple):
+    """Data, labels and weights of a step.
+
+    Args:
+        x: Data, `[B, ...]` or a structure of such.
+        y: Labels or whatever else the data set yields, or `None`.
+        sample_weight: `[B]`, or `None` for equal weights.
+    """
+
+    x: Any
+    y: Any
+    sample_weight: tf.Tensor | None
+
+    @classmethod
+    def of(cls, data: Any) -> "Batch":
+        """Returns the batch of what the data set yields; weights may be `[B]` or `[B, 1]`.
+
+        Raises:
+            ValueError: If weights have another shape.
+        """
+        x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
+        if isinstance(y, dict) and WEIGHT in y:
+            weight = y[WEIGHT]
+            y = {key: part for key, part in y.items() if key != WEIGHT} or None
+        if isinstance(weight, dict | list | tuple):
+            raise ValueError(
+                "`sample_weight` must be one array, a weight for each example. "
+                f"Received: a structure, {type(weight).__name__}."
+            )
+        if weight is not None:
+            weight = tf.convert_to_tensor(weight)
+            if weight.shape.rank == 2 and weight.shape[1] == 1:
+                weight = tf.squeeze(weight, axis=1)
+            weight = per_example(weight, "`sample_weight` must hold")
+        return cls(x, y, weight)
+
+    def without_missing(self, target: Callable[[Any], Any], replaced: Callable) -> "Batch":
+        """Returns the batch with zeros in place of missing values.
+
+        Networks cannot read a NaN. What the zero stands for is up to the scale of the data: black in
+        an image, the mean of standardised data.
+
+        Args:
+            target: x -> the part that a mask, `y["mask"]`, belongs to.
+            replaced: (x, target) -> x with another target.
+        """
+        if not isinstance(self.y, dict) or "mask" not in self.y:
+            return self
+        part = target(self.x)
+        seen = tf.where(mask_of(self.y, part), part, tf.zeros([], part.dtype))
+        return self._replace(x=replaced(self.x, seen))
+
+    def without_uncounted(self) -> "Batch":
+        """Returns the batch with zeros in place of examples of weight zero.
+
+        They add nothing to any sum, but the gradient of a NaN times zero is NaN.
+        """
+        if self.sample_weight is None:
+            return self
+        counts = tf.not_equal(self.sample_weight, 0.0)
+
+        def kept(part: Any) -> Any:
+            if not tf.is_tensor(part) or not part.dtype.is_floating or part.shape.rank == 0:
+                return part
+            shape = [-1] + [1] * (part.shape.rank - 1)
+            return tf.where(tf.reshape(counts, shape), part, tf.zeros([], part.dtype))
+
+        x, y = tf.nest.map_structure(kept, (self.x, self.y))
+        return self._replace(x=x, y=y)

@@ -1,0 +1,98 @@
+"""A Keras model that keeps what Keras itself would drop: weights of examples, states of noise."""
+
+import inspect
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tf_geco.configs import rebuilt
+from tf_geco.training.around import Around
+from tf_geco.training.batch import with_weights
+from tf_geco.training.progress import Progress
+from tf_geco.training.watch import Watch
+
+
+class NativeModel(keras.Model):
+    """What surrounds the steps of a model: arguments, warnings, saving.
+
+    A subclass sets `progress` and `watch`, and writes `train_step` and `test_step`.
+    """
+
+    progress: Progress
+    watch: Watch
+
+    def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
+        """Trains, as `keras.Model.fit`; the objective learns how many steps there will be."""
+        given = self._given(super().fit, args, kwargs)
+        callbacks = given.pop("callbacks", None) or []
+        if isinstance(callbacks, keras.callbacks.CallbackList):
+            around = Around()
+            around.set_model(self)
+            around.set_params(callbacks.params)
+            callbacks.callbacks.append(around)
+        else:
+            callbacks = [*tf.nest.flatten(callbacks), Around()]
+        return super().fit(**given, callbacks=callbacks)
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> Any:
+        """Measures, as `keras.Model.evaluate`: figures of all examples, whatever the batch size."""
+        results = super().evaluate(**self._given(super().evaluate, args, kwargs))
+        skipped = round(float(self.progress.result()["skipped"]))
+        if skipped:
+            warnings.warn(
+                f"{skipped} batches were left out of the evaluation: {self.watch.reason()}.",
+                stacklevel=2,
+            )
+        return results
+
+    def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        """Takes one step, as `keras.Model.train_on_batch`."""
+        results = super().train_on_batch(**self._given(super().train_on_batch, args, kwargs))
+        self.look()
+        return results
+
+    def look(self) -> None:
+        """Tells people what training saw, outside of its steps.
+
+        Raises:
+            FloatingPointError: After `max_skipped` consecutive batches that were left out.
+        """
+        self.watch.check()
+
+    def save_own_variables(self, store: Any) -> None:
+        """Saves the state of all noise too, which Keras does not: training resumes exactly."""
+        super().save_own_variables(store)
+        for index, state in enumerate(self._seed_states()):
+            store[f"seed_state_{index}"] = state.numpy()
+
+    def load_own_variables(self, store: Any) -> None:
+        """Restores what `save_own_variables` saved."""
+        for index, state in enumerate(self._seed_states()):
+            state.assign(store[f"seed_state_{index}"])
+        own = [name for name in store.keys() if not name.startswith("seed_state")]  # noqa: SIM118
+        super().load_own_variables({name: store[name] for name in own})
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Any:
+        """Makes the model that `get_config` described, without its weights."""
+        return rebuilt(cls, config, custom_objects)
+
+    def _given(self, function: Callable, args: tuple, kwargs: dict) -> dict[str, Any]:
+        """Returns the arguments by name, with weights that Keras passes on."""
+        given = inspect.signature(function).bind(*args, **kwargs).arguments
+        given.update(given.pop("kwargs", {}))
+        y, sample_weight = with_weights(given.get("y"), given.get("sample_weight"))
+        given |= {"y": y, "sample_weight": sample_weight}
+        validation = given.get("validation_data")
+        if isinstance(validation, tuple) and len(validation) == 3:
+            given["validation_data"] = (validation[0], *with_weights(*validation[1:]))
+        return given
+
+    def _seed_states(self) -> list:
+        """Returns the states of the seed generators of this model and its layers."""
+        known = {id(weight) for weight in self.weights}
+        states = [v for v in self.variables if id(v) not in known and "int" in v.dtype]
+        return list({id(state): state for state in states}.values())

@@ -1,0 +1,216 @@
+"""The model contract: a Keras model that minimises an objective."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+from tf_geco.checks import positive_integer
+from tf_geco.objectives.objective import Objective
+from tf_geco.objectives.sums import Sums
+from tf_geco.strategies import (
+    all_finite,
+    apply_gradients,
+    compiled_forward,
+    logs_of,
+    refuse_parameter_servers,
+    share,
+)
+from tf_geco.training.batch import Batch
+from tf_geco.training.native_model import NativeModel
+from tf_geco.training.ownership import refuse_shared, statistics, trained
+from tf_geco.training.progress import Progress
+from tf_geco.training.watch import Watch
+
+
+class Terms(NamedTuple):
+    """What a forward pass gives: the outputs, their sums, and the networks' penalties."""
+
+    outputs: Any
+    sums: Sums
+    penalty: tf.Tensor
+
+
+class ObjectiveModel(NativeModel):
+    """A Keras model whose loss is an objective: a cost, minimised under constraints.
+
+    Subclass it and write `call(x, training)`, which returns what the constraints see as `outputs`,
+    and `cost(x, y, outputs)`, which returns what to minimise for each example, `[B]`. Everything
+    else is Keras as usual: `compile` (without a loss), `fit`, `evaluate`, `predict`, `save`.
+
+    A batch whose loss or gradients are not finite leaves every weight, the multipliers and their
+    moving averages as they were, and counts in no figure but `skipped`. The first one is warned of.
+
+    Args:
+        objective: A `tf_geco.GECO` or `tf_geco.ELBO`; it serves one model.
+        max_skipped: Consecutive batches left out after which training raises an error. 100 bears
+            the steps by which the loss scale of float16 is found.
+
+    Raises:
+        ValueError: If `objective` is no objective or serves another model, or under
+            `ParameterServerStrategy`.
+    """
+
+    cost_name = "cost"
+
+    def __init__(self, objective: Objective, *, max_skipped: int = 100, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        refuse_parameter_servers()
+        if not isinstance(objective, Objective):
+            raise ValueError(
+                "`objective` must be a `tf_geco.GECO` or `tf_geco.ELBO`. "
+                f"Received: objective={objective!r}."
+            )
+        objective.serve(self)
+        self.objective = objective
+        self.max_skipped = positive_integer(max_skipped, "max_skipped")
+        self.progress = Progress(self.cost_name if objective.cost is None else "cost", objective)
+        self.watch = Watch(self.max_skipped)
+        self._forward = self.forward
+
+    def cost(self, x: Any, y: Any, outputs: Any) -> Any:
+        """Returns what to minimise for each example, `[B]`; or that, and how much each counts."""
+        raise NotImplementedError(f"{type(self).__name__} must define `cost(x, y, outputs)`.")
+
+    def target(self, x: Any) -> Any:
+        """Returns the part of the input that the constraints compare with: all of it."""
+        return x
+
+    def with_target(self, x: Any, target: Any) -> Any:
+        """Returns the input with another target."""
+        return target
+
+    def check_input(self, x: Any) -> None:
+        """Raises an error if a batch does not have the shape that the model was built for."""
+
+    def observe(self, batch: Batch) -> None:
+        """Looks at a batch of training, within its step; it may keep what it saw in variables."""
+
+    @property
+    def micro_batches(self) -> int:
+        """How many batches make one step of the optimizer, and so one of the objective."""
+        optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        return getattr(optimizer, "gradient_accumulation_steps", None) or 1
+
+    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
+        """Takes one step of the optimizer, then one of the multipliers."""
+        batch = self._batch(data)
+        self.observe(batch)
+        before = [(v, tf.identity(v)) for v in statistics(self, self.objective)]
+        terms, loss, gradients = self._gradients(batch)
+        accept = all_finite([loss, *gradients])
+        self._apply(gradients, self._applicable(loss, accept))
+        for variable, old in before:
+            keep = tf.logical_and(accept, tf.reduce_all(tf.math.is_finite(variable)))
+            variable.assign(tf.where(keep, variable, old))
+        self.progress.update_state(terms.sums, terms.penalty, accept, loss - terms.penalty)
+        parts = {"input": batch, "output": terms.outputs, "loss": loss, "gradient": gradients}
+        self.watch.update_state(accept, **parts)
+        self.objective.update(terms.sums, accept, self.micro_batches)
+        return self._logs(batch, terms.outputs, accept)
+
+    def test_step(self, data: Any) -> dict[str, tf.Tensor]:
+        """Measures what the constraints and the cost are of; the objective's state stays."""
+        batch = self._batch(data)
+        terms = self._forward(batch, training=False)
+        accept = all_finite([terms.sums.totals])
+        self.progress.update_state(terms.sums, terms.penalty, accept)
+        self.watch.note(accept, input=batch, output=terms.outputs)
+        return self._logs(batch, terms.outputs, accept)
+
+    def compute_metrics(
+        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
+    ) -> dict[str, tf.Tensor]:
+        """Updates the compiled metrics, which compare the reconstruction with its target."""
+        if isinstance(y_pred, dict) and "reconstruction" in y_pred:
+            y, y_pred = self.target(x), y_pred["reconstruction"]
+        return super().compute_metrics(x, y, y_pred, sample_weight)
+
+    def make_train_function(self, force: bool = False) -> Callable:
+        """Compiles the forward pass by itself where replicas must meet after it."""
+        if self.loss is not None:
+            raise ValueError(
+                "The objective is the loss: call `compile` without `loss`. "
+                f"Received: loss={self.loss!r}."
+            )
+        self._forward = compiled_forward(self, self.forward)
+        jit_compile = self.jit_compile  # type: ignore[has-type]
+        self.jit_compile = jit_compile and self._forward == self.forward
+        try:
+            return super().make_train_function(force)
+        finally:
+            self.jit_compile = jit_compile
+
+    def forward(self, batch: Batch, training: bool) -> Terms:
+        """Returns what the model makes of a batch, and the sums that its objective is made of."""
+        x, y, sample_weight = batch
+        outputs = self(x, training=training)
+        cost = None if self.objective.cost is not None else self.cost(x, y, outputs)
+        sums = self.objective(
+            self.target(x), y=y, outputs=outputs, cost=cost, sample_weight=sample_weight
+        )
+        penalties = [tf.cast(penalty, tf.float32) for penalty in self.losses]
+        return Terms(outputs, sums, tf.add_n(penalties) if penalties else tf.zeros([]))
+
+    @property
+    def trainable_variables(self) -> list:
+        """All trainable variables but those that the objective measures with."""
+        return trained(self, self.objective, super().trainable_variables)
+
+    @property
+    def trainable_weights(self) -> list:
+        """All trainable weights but those that the objective measures with."""
+        return trained(self, self.objective, super().trainable_weights)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of `__init__`."""
+        objective = keras.saving.serialize_keras_object(self.objective)
+        return {**super().get_config(), "objective": objective, "max_skipped": self.max_skipped}
+
+    def _batch(self, data: Any) -> Batch:
+        batch = Batch.of(data).without_uncounted()
+        self.check_input(batch.x)
+        return batch.without_missing(self.target, self.with_target)
+
+    def _gradients(self, batch: Batch) -> tuple[Terms, tf.Tensor, list]:
+        """Returns the terms of the loss, the loss, and its gradients."""
+        with tf.GradientTape() as tape:
+            terms = self._forward(batch, training=True)
+            loss = self.objective.loss(terms.sums) + share(terms.penalty)
+            scaled = self.optimizer.scale_loss(loss)
+        refuse_shared(self, self.objective)
+        return terms, loss, tape.gradient(scaled, self.trainable_variables)
+
+    def _applicable(self, loss: tf.Tensor, accept: tf.Tensor) -> tf.Tensor:
+        """Returns whether the optimizer sees the gradients.
+
+        A loss-scale optimizer (float16) refuses them itself, and must see them overflow.
+        """
+        scales = isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
+        return all_finite([loss]) if scales else accept
+
+    def _apply(self, gradients: list, accept: tf.Tensor) -> None:
+        variables = self.trainable_variables
+        if not self.optimizer.built:
+            self.optimizer.build(variables)
+        apply_gradients(self.optimizer, gradients, variables, accept)
+
+    def _logs(self, batch: Batch, outputs: Any, accept: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Updates the metrics of the user by an accepted batch and returns all results."""
+        own = (self.progress, self.watch)
+        if all(metric in own for metric in self.metrics):
+            return logs_of(self.distribute_strategy, self.get_metrics_result())
+        x, y, sample_weight = batch
+        names: list[str] = []
+
+        def updated() -> dict:
+            results = self.compute_metrics(x, y, outputs, sample_weight)
+            names.extend(results)
+            return results
+
+        def left_out() -> dict:
+            results = self.get_metrics_result()
+            return {name: results.get(name, float("nan")) for name in names or results}
+
+        return logs_of(self.distribute_strategy, tf.cond(accept, updated, left_out))

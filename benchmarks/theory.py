@@ -23,8 +23,8 @@ import numpy as np
 import tensorflow as tf
 
 from tf_geco.theory import first_critical_temperature, phase_transitions
-from tf_geco.theory.fixed_points import observables
 from tf_geco.theory.problems import initial_psi
+from tf_geco.theory.reconstructions import observables
 
 GRID, SEEDS, STEPS, SMOOTHING, TOLERANCE = (32, 32), range(5), 400, 0.9, 1e-3
 

@@ -14,8 +14,8 @@ import tf_geco
 from tests.catalogue import MODELS, mirrored
 from tf_geco import evaluation
 from tf_geco.evaluation.batches import Batches
+from tf_geco.evaluation.coverage import draw, draw_examples
 from tf_geco.evaluation.log_densities import log_sum_densities
-from tf_geco.evaluation.marginal_kl import draw, draw_examples
 from tf_geco.posteriors import RealNVP
 
 RNG = np.random.default_rng(0)

@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import inspect
 import pkgutil
 import re
 from pathlib import Path
@@ -14,7 +15,16 @@ import tf_geco
 
 ROOT = Path(__file__).parent.parent
 FLOORS = [
-    {"constraints", "checks", "dtypes", "schedules", "multipliers", "distributions", "layers", "replicas"}
+    {
+        "constraints",
+        "checks",
+        "dtypes",
+        "schedules",
+        "multipliers",
+        "distributions",
+        "layers",
+        "replicas",
+    }
     | {"theory", "plotting", "datasets"},
     {"posteriors", "objectives"},
     {"models"},
@@ -75,6 +85,15 @@ def packages():
         if module.ispkg:
             names.append(module.name)
     return names
+
+
+# `models` is handled by the change that gives its modules folders.
+@pytest.mark.parametrize("name", [name for name in packages() if name != "tf_geco.models"])
+def test_no_public_name_hides_a_module(name):
+    package = importlib.import_module(name)
+    for module in pkgutil.iter_modules(package.__path__):
+        public = module.name in package.__all__
+        assert not public or inspect.ismodule(getattr(package, module.name)), module.name
 
 
 @pytest.mark.parametrize("name", packages())

@@ -6,9 +6,9 @@ from scipy.special import logsumexp
 
 from tests.theory import reference
 from tf_geco.theory import fixed_points, tile_centers
-from tf_geco.theory.fixed_points import observables
 from tf_geco.theory.iteration import advance, optimal_decoder
 from tf_geco.theory.problems import initial_psi
+from tf_geco.theory.reconstructions import observables
 
 EXACT = {"dtype": "float64", "smoothing": 0.5, "tolerance": 1e-9, "max_steps": 20_000}
 

@@ -7,7 +7,7 @@ from tf_geco.theory import (
     merge,
     phase_transitions,
 )
-from tf_geco.theory.phase_transitions import highest_peaks, second_derivative
+from tf_geco.theory.transitions import highest_peaks, second_derivative
 
 
 @pytest.mark.parametrize("a", [0.1, 1.0, 30.0])

@@ -10,15 +10,14 @@ Reference:
 """
 
 from tf_geco.theory.clusters import cluster_centers, merge
-from tf_geco.theory.equipartition import Equipartition, equipartition, restriction_error
-from tf_geco.theory.fixed_points import FixedPoints, fixed_points
+from tf_geco.theory.energy import Equipartition, equipartition, restriction_error
+from tf_geco.theory.limit import RateDistortion, rate_distortion
 from tf_geco.theory.lipschitz import (
     lipschitz_lagrangian,
     lipschitz_multipliers,
     lipschitz_projection,
     lipschitz_weights,
 )
-from tf_geco.theory.lipschitz_fixed_points import largest_slope, lipschitz_fixed_points
 from tf_geco.theory.partitions import (
     TiledELBO,
     blurred_decoder,
@@ -26,13 +25,14 @@ from tf_geco.theory.partitions import (
     tiled_elbo,
     tiled_posterior,
 )
-from tf_geco.theory.phase_transitions import (
+from tf_geco.theory.reconstructions import FixedPoints, fixed_points
+from tf_geco.theory.smooth_reconstructions import largest_slope, lipschitz_fixed_points
+from tf_geco.theory.tiles import tile_centers, tile_distances
+from tf_geco.theory.transitions import (
     PhaseTransitions,
     first_critical_temperature,
     phase_transitions,
 )
-from tf_geco.theory.rate_distortion import RateDistortion, rate_distortion
-from tf_geco.theory.tiles import tile_centers, tile_distances
 
 __all__ = [
     "Equipartition",

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tf_geco.theory.fixed_points import FixedPoints, solve
 from tf_geco.theory.lipschitz import lipschitz_multipliers, lipschitz_weights
 from tf_geco.theory.problems import Options, Problems
+from tf_geco.theory.reconstructions import FixedPoints, solve
 from tf_geco.theory.tiles import tile_centers
 
 

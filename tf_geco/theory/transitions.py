@@ -8,7 +8,7 @@ import numpy.typing as npt
 
 from tf_geco.theory.checks import Array, check_betas, check_data
 from tf_geco.theory.clusters import cluster_centers
-from tf_geco.theory.fixed_points import FixedPoints, fixed_points, observables
+from tf_geco.theory.reconstructions import FixedPoints, fixed_points, observables
 
 
 class PhaseTransitions(NamedTuple):

@@ -13,6 +13,7 @@ from tensorflow_probability import distributions as tfd
 import tf_geco
 from tests.catalogue import MODELS, mirrored
 from tf_geco import evaluation
+from tf_geco.distributions import quantized_normal_log_prob
 from tf_geco.evaluation.batches import Batches
 from tf_geco.evaluation.coverage import draw, draw_examples
 from tf_geco.evaluation.log_densities import log_sum_densities
@@ -353,3 +354,29 @@ def test_float_precision_of_gpus_is_restored():
 def test_public_names():
     assert sorted(evaluation.__all__) == evaluation.__all__
     assert tf_geco.evaluation is evaluation
+
+
+@pytest.mark.parametrize("bin_width", [1 / 255, 0.2])
+def test_the_least_nll_is_that_of_equal_errors(bin_width):
+    sigma = np.sqrt([1, 0.1])
+    nll = evaluation.least_nll([1.0, 0.1, 0.0], bin_width)
+    probability = stats.norm.cdf(1 + bin_width / 2 / sigma) - stats.norm.cdf(
+        1 - bin_width / 2 / sigma
+    )
+    np.testing.assert_allclose(nll, [*-np.log(probability), 0], rtol=1e-6)
+    gaussian = np.log(2 * np.pi * np.e * sigma**2) / 2 - np.log(bin_width)
+    np.testing.assert_allclose(nll[:2], gaussian, rtol=0.01)
+    with pytest.raises(ValueError, match=r"bin_width=0\.0"):
+        evaluation.least_nll(0.1, bin_width=0.0)
+
+
+@pytest.mark.parametrize("ratio", [0.1, 1.0, 3.0, 30.0])
+def test_no_distribution_of_errors_has_a_lower_nll(ratio):
+    """The quantized NLL at sigma_opt is convex in the squared error: equal errors cost least."""
+    rng, width = np.random.default_rng(0), 1 / 255
+    for shape in (0.2, 1.0, 5.0):
+        residual = rng.gamma(shape, size=1000)
+        residual *= ratio * width / np.sqrt((residual**2).mean())
+        sigma = np.sqrt((residual**2).mean())
+        log_prob = quantized_normal_log_prob(tf.constant(residual), 0.0, sigma, width)
+        assert -np.mean(log_prob) >= evaluation.least_nll(sigma**2, width) - 1e-9

@@ -1,12 +1,11 @@
 """The information plane: reconstruction against compression (Figure 4)."""
 
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from tf_geco.plotting._matplotlib import pyplot
+from tf_geco.plotting._matplotlib import figure_of, new_axes
 
 _MARKERS = "osD^vP"
 
@@ -14,8 +13,7 @@ _MARKERS = "osD^vP"
 def information_plane(
     results: Mapping[str, Sequence[Any]],
     *,
-    limit: Any = None,
-    bin_width: float = 1 / 255,
+    limit: tuple[Any, Any] | None = None,
     axes: Any = None,
 ) -> Any:
     """Draws models in the information plane, as in Figure 4, and the limit that none can beat.
@@ -26,9 +24,7 @@ def information_plane(
     Args:
         results: Name -> models, each with attributes `kl` (nats) and `nll` (nats per pixel), as
             `tf_geco.evaluation.information_plane` returns them; or each a pair (kl, nll).
-        limit: `tf_geco.theory.rate_distortion(data, ...)`, drawn by `draw_limit`. It bounds models
-            measured on those very data, in the same units.
-        bin_width: That of the models' NLL; only the limit needs it.
+        limit: KL and NLL of the limit, `[K]` each, drawn by `draw_limit`.
         axes: A matplotlib axes to draw in, by default of a new figure.
 
     Returns:
@@ -38,11 +34,13 @@ def information_plane(
         ValueError: If there are no results.
 
     Example:
-    ```python
-    points = [tf_geco.evaluation.information_plane(model, x) for model in models]
-    limit = tf_geco.theory.rate_distortion(x.reshape(len(x), -1), betas)
-    tf_geco.plotting.information_plane({"GECO": points}, limit=limit)
-    ```
+        >>> import numpy as np
+        >>> from tf_geco import evaluation, plotting, theory
+        >>> curve = theory.rate_distortion(np.eye(4), [0.01, 0.1, 1.0])
+        >>> limit = curve.kl, evaluation.least_nll(curve.reconstruction_error)
+        >>> figure = plotting.information_plane({"GECO": [(1.0, 6.0), (0.5, 7.0)]}, limit=limit)
+        >>> [text.get_text() for text in figure.axes[0].get_legend().texts]
+        ['GECO', 'limit']
 
     Reference:
         Rezende and Viola, "Taming VAEs", 2018, Figure 4.
@@ -50,8 +48,7 @@ def information_plane(
     curves = {name: _curve(points) for name, points in results.items()}
     if not any(len(curve) for curve in curves.values()):
         raise ValueError(f"`results` must hold at least one model. Received: {dict(results)}.")
-    if axes is None:
-        axes = pyplot().figure(figsize=(4.5, 3.5), layout="constrained").subplots()
+    axes = new_axes(4.5, 3.5) if axes is None else axes
     for index, (name, curve) in enumerate(curves.items()):
         axes.plot(*curve.T, marker=_MARKERS[index % len(_MARKERS)], ms=5, lw=1, label=name)
     axes.set(xlabel="KL (nats)", ylabel="NLL (nats per pixel)")
@@ -59,54 +56,44 @@ def information_plane(
     if kl.min() > 0 and kl.max() > 30 * kl.min():
         axes.set_xscale("log")
     if limit is not None:
-        draw_limit(axes, limit, bin_width=bin_width)
+        draw_limit(*limit, axes=axes)
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
-    return axes.figure
+    return figure_of(axes)
 
 
-def draw_limit(axes: Any, curve: Any, *, bin_width: float | None = None) -> None:
+def draw_limit(kl: Any, bound: Any, *, axes: Any = None) -> Any:
     """Draws the rate-distortion limit, and shades what is out of every model's reach.
 
-    The limit is a curve of (KL, RE). A model of reconstruction error RE has, at sigma_opt =
-    sqrt(RE), an NLL of at least that of an error of sigma_opt in every pixel,
-
-        NLL >= -log[Phi(1 + b / (2 sigma_opt)) - Phi(1 - b / (2 sigma_opt))],    b = bin_width,
-
-    because the quantized NLL is convex in the squared error.
-
     Args:
-        axes: A matplotlib axes with the KL in nats along x.
-        curve: `tf_geco.theory.rate_distortion(...)`, or anything with its `kl` and
-            `reconstruction_error`, `[K]`.
-        bin_width: b, where the other axis is the NLL in nats per pixel; by default it is RE.
+        kl: KL of the limit in nats, `[K]`: `tf_geco.theory.rate_distortion(data, ...).kl`. The
+            limit bounds models that are measured on those very data.
+        bound: The least error at each KL, `[K]`: the curve's `reconstruction_error`, or its NLL by
+            `tf_geco.evaluation.least_nll`.
+        axes: A matplotlib axes to draw in, with the KL along x and the same error along y; by
+            default of a new figure.
 
-    Raises:
-        ValueError: If `bin_width` is not positive.
+    Returns:
+        The matplotlib figure.
 
     Example:
-    ```python
-    axes.plot(kl, error, "o")
-    tf_geco.plotting.draw_limit(axes, tf_geco.theory.rate_distortion(x, betas))
-    ```
+        >>> import numpy as np
+        >>> from tf_geco import plotting, theory
+        >>> curve = theory.rate_distortion(np.eye(4), [0.01, 0.1, 1.0])
+        >>> figure = plotting.draw_limit(curve.kl, curve.reconstruction_error)
+        >>> figure.axes[0].get_xlabel()
+        'KL (nats)'
     """
-    if bin_width is not None and not bin_width > 0:
-        raise ValueError(f"`bin_width` must be positive. Received: bin_width={bin_width}.")
-    order = np.argsort(curve.kl)
-    kl, bound = np.asarray(curve.kl)[order], np.asarray(curve.reconstruction_error)[order]
-    if bin_width is not None:
-        bound = np.array([_least_nll(math.sqrt(error), bin_width) for error in bound])
+    if axes is None:
+        axes = new_axes(4.5, 3.5)
+        axes.set(xlabel="KL (nats)", ylabel="reconstruction error")
+    order = np.argsort(kl)
+    kl, bound = np.asarray(kl)[order], np.asarray(bound)[order]
     axes.plot(kl, bound, color="black", lw=1.5, label="limit")
     bottom = min(axes.get_ylim()[0], 0.0)
     axes.fill_between(kl, bottom, bound, color="0.9", lw=0, zorder=0)
     axes.set_ylim(bottom=bottom)
-
-
-def _least_nll(sigma: float, bin_width: float) -> float:
-    """Returns the NLL, in nats, of an error of one standard deviation; 0 for no error at all."""
-    half = bin_width / (2 * sigma) if sigma > 0 else math.inf
-    root = math.sqrt(2)
-    return -math.log((math.erf((1 + half) / root) - math.erf((1 - half) / root)) / 2)
+    return figure_of(axes)
 
 
 def _curve(points: Sequence[Any]) -> np.ndarray:

@@ -27,8 +27,8 @@ from tensorflow_probability import distributions as tfd
 import tf_geco
 from tf_geco import evaluation
 from tf_geco.evaluation.batches import Batches
+from tf_geco.evaluation.coverage import draw
 from tf_geco.evaluation.log_densities import log_sum_densities
-from tf_geco.evaluation.marginal_kl import draw
 
 RESULTS = Path(__file__).parent / "results" / "marginal_kl.json"
 

@@ -1,13 +1,13 @@
-"""How long Figure 2 takes: 200 betas, 5 seeds, 200 points, 32 x 32 tiles, Appendix A's settings.
+"""How long Figure 2 takes: 200 temperatures, 5 seeds, 200 points, 32 x 32 tiles, as Appendix A.
 
     python benchmarks/theory.py [--rounds 3] [--out benchmarks/results/theory.json]
 
-The library runs the figure complete. The NumPy loops over beta run the same iteration, with the
-same stopping rule, on a few problems; their time is scaled by the number of steps of the whole
-figure. Two versions: "plain", Eqs. 19-20 in float64 as a reader would write them, and "tuned",
-float32 with distances by a matrix product, the best that we could do without leaving NumPy. Rounds
-are interleaved; the figures are medians. CPU seconds are reported beside wall seconds: they do not
-count what other programs take from the machine, but do count both cores.
+The library runs the whole figure. Loops over temperatures in NumPy run the same iteration, with the
+same stopping rule, on a few problems; their time is scaled to the number of steps of the figure.
+There are two versions: "plain" is Eqs. 19-20 in float64, as a reader would write them; "tuned" is
+float32 with distances by a matrix product, the best we could do without leaving NumPy. Every round
+times all of them, and medians over rounds are reported. CPU seconds stand beside wall seconds: they
+do not count what other programs take from the machine, but count both cores.
 """
 
 import argparse
@@ -23,8 +23,8 @@ import numpy as np
 import tensorflow as tf
 
 from tf_geco.theory import first_critical_temperature, phase_transitions
-from tf_geco.theory.fixed_points import observables
 from tf_geco.theory.problems import initial_psi
+from tf_geco.theory.reconstructions import observables
 
 GRID, SEEDS, STEPS, SMOOTHING, TOLERANCE = (32, 32), range(5), 400, 0.9, 1e-3
 
@@ -38,18 +38,18 @@ def mixture_of_lines(num_points, seed):
     return center + along[:, None] * direction + 0.008 * rng.normal(size=(num_points, 2))
 
 
-def plain_energy(data, psi, beta):
-    return -((data[:, None] - psi[None]) ** 2).sum(-1) / (2 * beta)
+def plain_energy(data, psi, temperature):
+    return -((data[:, None] - psi[None]) ** 2).sum(-1) / (2 * temperature)
 
 
-def tuned_energy(data, psi, beta):
-    return (data @ psi.T - (psi * psi).sum(-1) / 2) / beta
+def tuned_energy(data, psi, temperature):
+    return (data @ psi.T - (psi * psi).sum(-1) / 2) / temperature
 
 
-def numpy_fixed_point(data, psi, beta, energy):
+def numpy_fixed_point(data, psi, temperature, energy):
     """Eqs. 19-20 in the log domain, smoothed; returns the number of steps."""
     for step in range(1, STEPS + 1):  # noqa: B007
-        log_m = energy(data, psi, beta)
+        log_m = energy(data, psi, temperature)
         log_m -= log_m.max(1, keepdims=True)
         log_m -= np.log(np.exp(log_m).mean(1, keepdims=True))
         weights = np.exp(log_m - log_m.max(0))
@@ -67,12 +67,12 @@ def clocked(function):
     return result, time.perf_counter() - wall, time.process_time() - cpu
 
 
-def numpy_seconds_a_step(data, betas, energy, dtype):
+def numpy_seconds_a_step(data, temperatures, energy, dtype):
     def loop():
         total = 0
-        for number, beta in enumerate(betas):
+        for number, temperature in enumerate(temperatures):
             psi = initial_psi(data, GRID, 0.1, number % len(SEEDS)).astype(dtype)
-            total += numpy_fixed_point(data.astype(dtype), psi, dtype(beta), energy)
+            total += numpy_fixed_point(data.astype(dtype), psi, dtype(temperature), energy)
         return total
 
     steps, wall, cpu = clocked(loop)
@@ -86,22 +86,22 @@ def main():
     arguments = parser.parse_args()
 
     data = mixture_of_lines(200, seed=0)
-    betas = np.linspace(0.01, 1.5, 200) * first_critical_temperature(data)
+    temperatures = np.linspace(0.01, 1.5, 200) * first_critical_temperature(data)
     options = {"grid": GRID, "smoothing": SMOOTHING, "max_steps": STEPS, "tolerance": TOLERANCE}
     _, first_call, _ = clocked(
-        lambda: phase_transitions(data, betas[::40], seeds=SEEDS, verbose=0, **options)
+        lambda: phase_transitions(data, temperatures[::40], seeds=SEEDS, **options)
     )
-    total_steps = int(observables(data, betas, seed=tuple(SEEDS), **options).steps.sum())
+    total_steps = int(observables(data, temperatures, seed=tuple(SEEDS), **options).steps.sum())
     idle_memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
     rounds = []
     progress = keras.utils.Progbar(arguments.rounds, unit_name="round")
     for _ in range(arguments.rounds):
         _, wall, cpu = clocked(
-            lambda: phase_transitions(data, betas, seeds=SEEDS, verbose=0, **options)
+            lambda: phase_transitions(data, temperatures, seeds=SEEDS, **options)
         )
-        plain = numpy_seconds_a_step(data, betas[10::50], plain_energy, np.float64)
-        tuned = numpy_seconds_a_step(data, betas[10::25], tuned_energy, np.float32)
+        plain = numpy_seconds_a_step(data, temperatures[10::50], plain_energy, np.float64)
+        tuned = numpy_seconds_a_step(data, temperatures[10::25], tuned_energy, np.float32)
         rounds.append(
             {
                 "figure_2_wall_s": wall,

@@ -41,10 +41,10 @@ def save(figure, name):
 # %% [markdown]
 # ## Blur and holes (Figure 1, Propositions 2 and 3)
 #
-# Give each data point a patch of the latent space and let its posterior be the prior on that
-# patch. Patches that tile the space reconstruct perfectly and cost ln n nats when equally probable.
-# Where patches overlap the best reconstruction is an average, weighted by the inverse of their
-# prior mass. Where there is no patch the ELBO says nothing: a hole.
+# Give each data point a patch of the latent space, and let its posterior be the prior on that
+# patch. Patches that tile the space reconstruct perfectly, and cost ln n nats if they are equally
+# probable. Where patches overlap, the best reconstruction is an average, weighted by the inverse of
+# their prior mass. Where there is no patch, in a hole, the ELBO leaves the decoder free.
 
 # %%
 points = np.array([[0.0, 0.2], [1.0, 0.0], [0.8, 1.0], [0.1, 0.9]])
@@ -54,8 +54,9 @@ supports = np.stack([((centers - (x, y)) ** 2).sum(1) < r**2 for x, y, r in patc
 prior_mass = np.full(len(centers), 1 / len(centers))
 decoder = theory.blurred_decoder(points, supports, prior_mass)
 
-overlapping = theory.tiled_elbo(points, supports, prior_mass, beta=0.05)
-tiled = theory.tiled_elbo(points, theory.equiprobable_supports(4, 3600), prior_mass, beta=0.05)
+overlapping = theory.tiled_elbo(points, supports, prior_mass, temperature=0.05)
+tiling = theory.equiprobable_supports(4, 3600)
+tiled = theory.tiled_elbo(points, tiling, prior_mass, temperature=0.05)
 print(f"overlapping patches  ELBO {overlapping.elbo:.2f}  KL {overlapping.kl:.2f}")
 print(f"equiprobable tiling  ELBO {tiled.elbo:.2f}  KL {tiled.kl:.2f} = ln 4")
 
@@ -71,8 +72,9 @@ save(figure_1, "theory_figure_1.png")
 # %% [markdown]
 # ## Phase transitions (Figure 2, Proposition 4)
 #
-# Three groups of three clusters. As beta grows, clusters merge: first inside the groups, then the
-# groups themselves. Each merger bends the reconstruction error `u(beta)`.
+# Three groups of three clusters. The temperature is the variance of the decoder, the paper's beta.
+# As it grows, clusters merge: first within the groups, then the groups themselves. Each merger
+# bends the squared error `u` as a function of the temperature.
 
 
 # %%
@@ -87,12 +89,12 @@ def nested_clusters(num_points: int, seed: int) -> np.ndarray:
 
 clusters = nested_clusters(200, seed=0)
 highest = theory.first_critical_temperature(clusters)
-betas = np.linspace(0.01, 1.4, 200) * highest
-transitions = theory.phase_transitions(clusters, betas)
-for beta, below, above in zip(
+temperatures = np.linspace(0.01, 1.4, 200) * highest
+transitions = theory.phase_transitions(clusters, temperatures, verbose=True)
+for critical, below, above in zip(
     transitions.critical_temperatures, transitions.below, transitions.above, strict=True
 ):
-    print(f"beta_c = {beta:.4f}: {len(below)} clusters below, {len(above)} above")
+    print(f"critical temperature {critical:.4f}: {len(below)} clusters below, {len(above)} above")
 print(f"largest eigenvalue of the covariance: {highest:.4f}")
 
 # %%
@@ -101,7 +103,7 @@ found = theory.fixed_points(clusters, shown, max_steps=2000)
 figure_2 = plotting.phase_transitions(
     clusters,
     list(found.trajectory),
-    [rf"$\beta$ = {beta:.4f}" for beta in shown],
+    [f"t = {temperature:.4f}" for temperature in shown],
     transitions=transitions,
 )
 save(figure_2, "theory_figure_2.png")
@@ -110,9 +112,10 @@ save(figure_2, "theory_figure_2.png")
 # %% [markdown]
 # ## Lipschitz decoders (Figure 7, Proposition 6)
 #
-# A real decoder is smooth: similar latents give similar reconstructions. A Lipschitz constraint on
-# neighbours (local) spans the gaps between regions of high density with a sheet of fixed points;
-# one on all pairs (global) also draws the sheet together, the more so the stronger it is.
+# A real decoder is smooth: similar latents give similar reconstructions. With a Lipschitz
+# constraint on neighbours (local), fixed points form a sheet that spans the gaps between regions of
+# high density. A constraint on all pairs (global) also draws that sheet together, the more the
+# stronger it is.
 
 
 # %%
@@ -135,14 +138,14 @@ def mixture_of_circles(num_points: int, seed: int) -> np.ndarray:
 
 
 lines, circles = mixture_of_lines(200, seed=0), mixture_of_circles(200, seed=0)
-grid, free_betas = (20, 20), [0.001, 0.005, 0.02]
+grid, free_temperatures = (20, 20), [0.001, 0.005, 0.02]
 strengths = {0.2: [0.003, 0.03, 0.1], 1.0: [0.003, 0.01, 0.02]}
 
 trajectories, titles = [[], [], []], [[], [], []]
 for data in (lines, circles):
-    free = theory.fixed_points(data, free_betas, grid=grid, max_steps=2000)
+    free = theory.fixed_points(data, free_temperatures, grid=grid, max_steps=2000)
     trajectories[0] += list(free.trajectory)
-    titles[0] += [rf"$\beta$ = {beta}" for beta in free_betas]
+    titles[0] += [f"t = {temperature}" for temperature in free_temperatures]
     for row, radius in ((1, 0.2), (2, 1.0)):
         for strength in strengths[radius]:
             bound = theory.lipschitz_fixed_points(
@@ -165,12 +168,12 @@ save(figure_7, "theory_figure_7.png")
 # ## The rate-distortion limit
 #
 # For 200 digits: the least KL at which any VAE, however flexible its encoder, decoder and prior,
-# can reach a reconstruction error on these very digits. Trained models drawn beside it show how far
-# they are from what is possible. At ln 200 nats a code could name the digit: the error is zero.
+# can reach a reconstruction error on these very digits. Trained models beside it show how far they
+# are from what is possible. At ln 200 nats the error is zero: a code can name the digit.
 
 # %%
 digits = (mnist_data()[0][::25] / 255).astype("float32")  # 200 digits, 20 of each class
-limit = theory.rate_distortion(digits, np.geomspace(0.5, 40, 60), max_steps=500)
+limit = theory.rate_distortion(digits, np.geomspace(0.5, 40, 60), max_steps=500, verbose=True)
 
 # %%
 images, models = digits.reshape(-1, 28, 28, 1), []
@@ -189,6 +192,7 @@ for tolerance in (0.14, 0.18, 0.22):
     )
 
 # %%
-figure_limit = plotting.information_plane({"dense VAE": models}, limit=limit)
+least = limit.kl, tf_geco.evaluation.least_nll(limit.reconstruction_error)
+figure_limit = plotting.information_plane({"dense VAE": models}, limit=least)
 figure_limit.axes[0].axvline(np.log(len(digits)), linestyle=":", color="0.5")
 save(figure_limit, "theory_limit.png")

@@ -209,7 +209,9 @@ def test_workers_together_see_each_example_once():
         ({"name": "mnist_sum", "size": 0}, "`size` must be a positive integer"),
         ({"name": "mnist_sum", "crop": 3}, "no such option. Known: source, size"),
         ({"name": "celeb_a", "crop": 500}, "`crop` must be between"),
-        ({"name": "mixture_of_lines", "components": 0}, "`components` and `size`"),
+        ({"name": "celeb_a", "image_size": 0}, "`image_size` must be a positive integer"),
+        ({"name": "mixture_of_circles", "noise": -1.0}, "`noise` must not be negative"),
+        ({"name": "mixture_of_lines", "components": 0}, "`components` must be a positive integer"),
     ],
 )
 def test_bad_arguments_are_named(arguments, message):

@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import inspect
 import pkgutil
 import re
 from pathlib import Path
@@ -84,6 +85,15 @@ def packages():
         if module.ispkg:
             names.append(module.name)
     return names
+
+
+# `models` is handled by the change that gives its modules folders.
+@pytest.mark.parametrize("name", [name for name in packages() if name != "tf_geco.models"])
+def test_no_public_name_hides_a_module(name):
+    package = importlib.import_module(name)
+    for module in pkgutil.iter_modules(package.__path__):
+        public = module.name in package.__all__
+        assert not public or inspect.ismodule(getattr(package, module.name)), module.name
 
 
 @pytest.mark.parametrize("name", packages())

@@ -12,7 +12,7 @@ from tests.evaluation.tables import RNG, FlowTable, OddTable, Table, numerical_m
 from tf_geco import evaluation
 from tf_geco.evaluation.batches import Batches
 from tf_geco.evaluation.log_densities import log_sum_densities
-from tf_geco.evaluation.marginal_kl import draw, draw_examples
+from tf_geco.evaluation.coverage import draw, draw_examples
 
 
 @pytest.mark.parametrize("d", [1, 2])

@@ -9,8 +9,8 @@ def energies(data, psi):
     return ((data[:, None] - psi[None]) ** 2).sum(-1) / 2
 
 
-def negative_elbo(gamma, H, beta):
-    return -np.log(np.exp(-H / beta) @ gamma).mean()
+def negative_elbo(gamma, H, temperature):
+    return -np.log(np.exp(-H / temperature) @ gamma).mean()
 
 
 def test_gamma_solves_proposition_5():
@@ -40,7 +40,7 @@ def test_gamma_maximises_the_elbo():
     assert negative_elbo(found.gamma, H, 0.5) <= best.fun + 1e-8
 
 
-def test_small_beta_shares_the_prior_equally_among_data_points():
+def test_low_temperature_shares_the_prior_equally_among_data_points():
     data = np.random.default_rng(0).normal(size=(6, 2))
     found = equipartition(energies(data, data), 1e-6)
     np.testing.assert_allclose(found.gamma, 1 / 6, rtol=1e-9)
@@ -90,14 +90,14 @@ def test_a_run_that_does_not_converge_says_so():
 BAD = {
     "vector": ([1.0], 1.0, "finite matrix"),
     "nan": ([[np.nan]], 1.0, "finite matrix"),
-    "zero beta": ([[1.0]], 0.0, "beta=0.0"),
+    "zero temperature": ([[1.0]], 0.0, "temperature=0.0"),
 }
 
 
-@pytest.mark.parametrize(("H", "beta", "match"), BAD.values(), ids=BAD.keys())
-def test_bad_input_is_named(H, beta, match):
+@pytest.mark.parametrize(("H", "temperature", "match"), BAD.values(), ids=BAD.keys())
+def test_bad_input_is_named(H, temperature, match):
     with pytest.raises(ValueError, match=match):
-        equipartition(H, beta)
+        equipartition(H, temperature)
 
 
 def test_restrictions_need_an_element_for_each_tile():

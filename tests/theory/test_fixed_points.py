@@ -5,26 +5,32 @@ from scipy.optimize import linprog
 from scipy.special import logsumexp
 
 from tests.theory import reference
+from tf_geco import theory
 from tf_geco.theory import fixed_points, tile_centers
-from tf_geco.theory.fixed_points import observables
 from tf_geco.theory.iteration import advance, optimal_decoder
 from tf_geco.theory.problems import initial_psi
+from tf_geco.theory.reconstructions import observables
 
 EXACT = {"dtype": "float64", "smoothing": 0.5, "tolerance": 1e-9, "max_steps": 20_000}
 
 
-@pytest.mark.parametrize("beta", [0.003, 0.03, 0.3])
-def test_iterates_as_the_naive_transcription_does(two_clusters, beta):
+def test_every_name_of_the_theory_is_listed_sorted_and_there():
+    assert theory.__all__ == sorted(theory.__all__)
+    assert all(hasattr(theory, name) for name in theory.__all__)
+
+
+@pytest.mark.parametrize("temperature", [0.003, 0.03, 0.3])
+def test_iterates_as_the_naive_transcription_does(two_clusters, temperature):
     start = initial_psi(two_clusters, (4, 4), noise=0.1, seed=7)
     options = {"smoothing": 0.9, "max_steps": 60, "tolerance": 1e-3}
-    psi, steps = reference.fixed_points(two_clusters, start, beta, **options)
-    found = fixed_points(two_clusters, beta, grid=(4, 4), seed=7, dtype="float64", **options)
+    psi, steps = reference.fixed_points(two_clusters, start, temperature, **options)
+    found = fixed_points(two_clusters, temperature, grid=(4, 4), seed=7, dtype="float64", **options)
     np.testing.assert_allclose(found.psi, psi, atol=1e-12)
     assert found.steps == steps
-    m = reference.posterior(two_clusters, psi, beta)
+    m = reference.posterior(two_clusters, psi, temperature)
     np.testing.assert_allclose(found.responsibilities, m, rtol=1e-8)
     np.testing.assert_allclose(
-        found.reconstruction_error, reference.reconstruction_error(two_clusters, psi, m)
+        found.squared_error, reference.reconstruction_error(two_clusters, psi, m)
     )
     np.testing.assert_allclose(found.kl, reference.kl(m), atol=1e-12)
 
@@ -35,14 +41,14 @@ def test_a_step_takes_one_result_whichever_way_exponentials_are_shifted(two_clus
     log_mass = np.log(np.random.default_rng(0).dirichlet(np.ones(16)))
     single = [tf.constant(part, tf.float32) for part in (two_clusters, psi.T[None], log_mass[None])]
     step = tf.function(optimal_decoder, jit_compile=True)
-    for beta in np.geomspace(1e-5, 10, 25):
-        energy = -((two_clusters[:, None] - psi) ** 2).sum(-1) / (2 * beta)
+    for temperature in np.geomspace(1e-5, 10, 25):
+        energy = -((two_clusters[:, None] - psi) ** 2).sum(-1) / (2 * temperature)
         log_normalizer = logsumexp(energy + log_mass, axis=1, keepdims=True)
         log_m = energy - log_normalizer
         log_count = logsumexp(log_m, axis=0)
         best = np.exp(log_m - log_count).T @ two_clusters
         least.append(min(log_normalizer.min(), log_count.min()))
-        found, count = step(single[0], tf.constant([beta], tf.float32), *single[1:])
+        found, count = step(single[0], tf.constant([temperature], tf.float32), *single[1:])
         error = 1e-5 + 1e-7 * np.abs(energy).max()  # float32 rounds the energies themselves
         np.testing.assert_allclose(found[0].numpy().T, best, atol=error)
         np.testing.assert_allclose(count[0], log_count, atol=10 * error)
@@ -62,11 +68,11 @@ def test_dimensions_take_one_result_whichever_way_distances_are_computed(num_val
 
 
 def test_every_fixed_point_satisfies_equations_3_and_4(two_clusters):
-    betas = [0.002, 0.02, 0.2]
-    found = fixed_points(two_clusters, betas, grid=(5, 5), **EXACT)
+    temperatures = [0.002, 0.02, 0.2]
+    found = fixed_points(two_clusters, temperatures, grid=(5, 5), **EXACT)
     assert found.converged.all()
-    for beta, psi, m in zip(betas, found.psi, found.responsibilities, strict=True):
-        naive = reference.posterior(two_clusters, psi, beta)
+    for temperature, psi, m in zip(temperatures, found.psi, found.responsibilities, strict=True):
+        naive = reference.posterior(two_clusters, psi, temperature)
         np.testing.assert_allclose(m, naive, atol=1e-6)
         np.testing.assert_allclose(psi, reference.decoder(two_clusters, naive), atol=1e-6)
         np.testing.assert_allclose(m.mean(1), 1, atol=1e-12)
@@ -88,26 +94,26 @@ def test_psi_ends_in_the_convex_hull(two_clusters):
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_is_stable_from_tiny_to_huge_beta(two_clusters, dtype):
+def test_is_stable_from_tiny_to_huge_temperatures(two_clusters, dtype):
     found = fixed_points(two_clusters, 10.0 ** np.arange(-6, 4), grid=(4, 4), dtype=dtype)
-    assert all(np.isfinite(field).all() for field in found)
+    assert all(np.isfinite(field).all() for field in vars(found).values())
     assert ((found.kl >= 0) & (found.kl <= np.log(16) + 1e-5)).all()
     low, high = two_clusters.min(0) - 0.01, two_clusters.max(0) + 0.01
     assert ((found.psi > low) & (found.psi < high)).all()
 
 
-def test_small_beta_reconstructs_perfectly_and_costs_ln_n():
+def test_low_temperature_reconstructs_perfectly_and_costs_ln_n():
     data = np.random.default_rng(0).uniform(-0.5, 0.5, (8, 2))
     shared = np.repeat(data, 2, axis=0) + 0.01  # two tiles a point: an equiprobable partition
     found = fixed_points(data, 1e-6, grid=(4, 4), initial=shared, **EXACT)
-    assert found.reconstruction_error < 1e-12
+    assert found.squared_error < 1e-12
     np.testing.assert_allclose(found.kl, np.log(8), rtol=1e-9)
 
 
-def test_small_beta_from_the_usual_start_costs_at_least_ln_n():
+def test_low_temperature_from_the_usual_start_costs_at_least_ln_n():
     data = np.random.default_rng(0).uniform(-0.5, 0.5, (8, 2))
     found = fixed_points(data, 1e-6, grid=(8, 8), seed=range(4), **EXACT)
-    assert (found.reconstruction_error < 1e-12).all()
+    assert (found.squared_error < 1e-12).all()
     assert (found.kl >= np.log(8) - 1e-9).all()
     # Equal tiles cannot share themselves out equally by themselves: KL = -mean ln (share).
     nearest = ((found.psi[:, :, None] - data) ** 2).sum(-1).argmin(-1)
@@ -115,37 +121,37 @@ def test_small_beta_from_the_usual_start_costs_at_least_ln_n():
     np.testing.assert_allclose(found.kl, -np.log(shares).mean(1), rtol=1e-9)
 
 
-def test_large_beta_collapses_to_the_mean(two_clusters):
+def test_high_temperature_collapses_to_the_mean(two_clusters):
     found = fixed_points(two_clusters, [1.0, 1e3], grid=(4, 4), **EXACT)
     np.testing.assert_allclose(
         found.psi, np.broadcast_to(two_clusters.mean(0), (2, 16, 2)), atol=1e-7
     )
     assert (found.kl < 1e-9).all()
-    np.testing.assert_allclose(found.reconstruction_error, two_clusters.var(0).sum())
+    np.testing.assert_allclose(found.squared_error, two_clusters.var(0).sum())
 
 
 def test_two_points_follow_the_mean_field_equation():
-    """With +-a and two tiles, psi = +-a t and t = tanh(a^2 t / beta)."""
-    for beta in (0.3, 0.8, 0.95):
-        found = fixed_points([[-1.0], [1.0]], beta, grid=(2,), **EXACT)
+    """With +-a and two tiles, psi = +-a t and t = tanh(a^2 t / temperature)."""
+    for temperature in (0.3, 0.8, 0.95):
+        found = fixed_points([[-1.0], [1.0]], temperature, grid=(2,), **EXACT)
         t = float(found.psi.max())
         assert t > 0.1
-        np.testing.assert_allclose(t, np.tanh(t / beta), atol=1e-7)
-        np.testing.assert_allclose(found.reconstruction_error, 1 - t**2, atol=1e-7)
+        np.testing.assert_allclose(t, np.tanh(t / temperature), atol=1e-7)
+        np.testing.assert_allclose(found.squared_error, 1 - t**2, atol=1e-7)
 
 
-def test_one_call_solves_all_betas_and_seeds_as_single_calls_do(two_clusters):
+def test_one_call_solves_all_temperatures_and_seeds_as_single_calls_do(two_clusters):
     options = {"grid": (4, 4), "max_steps": 50, "dtype": "float64"}
-    betas, seeds = [0.003, 0.05, 0.4], [3, 5]
-    together = fixed_points(two_clusters, betas, seed=seeds, **options)
+    temperatures, seeds = [0.003, 0.05, 0.4], [3, 5]
+    together = fixed_points(two_clusters, temperatures, seed=seeds, **options)
     assert together.psi.shape == (3, 2, 16, 2)
     assert together.kl.shape == together.steps.shape == together.converged.shape == (3, 2)
-    for k, beta in enumerate(betas):
+    for k, temperature in enumerate(temperatures):
         for s, seed in enumerate(seeds):
-            alone = fixed_points(two_clusters, beta, seed=seed, **options)
+            alone = fixed_points(two_clusters, temperature, seed=seed, **options)
             np.testing.assert_allclose(together.psi[k, s], alone.psi, atol=1e-12)
             assert together.steps[k, s] == alone.steps
-    numbers = observables(two_clusters, betas, seed=seeds, **options)
+    numbers = observables(two_clusters, temperatures, seed=seeds, **options)
     np.testing.assert_allclose(numbers.kl, together.kl, atol=1e-12)
 
 
@@ -178,10 +184,10 @@ BAD = {
     "a vector": ([0.0, 1.0], 1.0, {}, "must have rank 2"),
     "one point": ([[0.0]], 1.0, {}, "at least two points"),
     "identical points": ([[1.0], [1.0]], 1.0, {}, "identical"),
-    "zero beta": ([[0.0], [1.0]], 0.0, {}, "Received: beta=0.0"),
-    "negative beta": ([[0.0], [1.0]], [1.0, -2.0], {}, "Received: beta=-2.0"),
-    "nan beta": ([[0.0], [1.0]], np.nan, {}, "Received: beta=nan"),
-    "no beta": ([[0.0], [1.0]], [], {}, "non-empty"),
+    "zero temperature": ([[0.0], [1.0]], 0.0, {}, "Received: temperature=0.0"),
+    "negative temperature": ([[0.0], [1.0]], [1.0, -2.0], {}, "Received: temperature=-2.0"),
+    "nan temperature": ([[0.0], [1.0]], np.nan, {}, "Received: temperature=nan"),
+    "no temperature": ([[0.0], [1.0]], [], {}, "non-empty"),
     "empty grid": ([[0.0], [1.0]], 1.0, {"grid": ()}, "`grid` must list positive"),
     "fractional grid": ([[0.0], [1.0]], 1.0, {"grid": (2.5,)}, "`grid` must list positive"),
     "smoothing 1": ([[0.0], [1.0]], 1.0, {"smoothing": 1.0}, "`smoothing` must be"),
@@ -194,7 +200,7 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize(("data", "beta", "options", "match"), BAD.values(), ids=BAD.keys())
-def test_bad_input_is_named(data, beta, options, match):
+@pytest.mark.parametrize(("data", "temperature", "options", "match"), BAD.values(), ids=BAD.keys())
+def test_bad_input_is_named(data, temperature, options, match):
     with pytest.raises(ValueError, match=match):
-        fixed_points(data, beta, **options)
+        fixed_points(data, temperature, **options)

@@ -15,14 +15,14 @@ from tf_geco.theory import (
     tile_distances,
 )
 
-GRID, BETA = (4, 3), 0.02
+GRID, TEMPERATURE = (4, 3), 0.02
 PRIOR_MASS = np.arange(1.0, 13) / 78  # not uniform: pi must not cancel
 
 
 @pytest.fixture
 def problem(two_clusters):
     psi = tile_centers(GRID)
-    m = reference.posterior(two_clusters, psi, BETA)
+    m = reference.posterior(two_clusters, psi, TEMPERATURE)
     m /= (m @ PRIOR_MASS)[:, None]
     multipliers = np.random.default_rng(0).uniform(0, 0.02, (12, 12))
     weights = lipschitz_weights(GRID, multipliers + multipliers.T)
@@ -32,12 +32,12 @@ def problem(two_clusters):
 def lagrangian(psi, problem):
     data, m, weights = (tf.constant(part) for part in problem)
     prior_mass = tf.constant(PRIOR_MASS)
-    return lipschitz_lagrangian(psi, data, m, prior_mass, weights=weights, beta=BETA)
+    return lipschitz_lagrangian(psi, data, m, prior_mass, weights=weights, temperature=TEMPERATURE)
 
 
 def optimum(problem):
     data, m, weights = problem
-    return lipschitz_projection(m, PRIOR_MASS, weights, BETA) @ reference.decoder(data, m)
+    return lipschitz_projection(m, PRIOR_MASS, weights, TEMPERATURE) @ reference.decoder(data, m)
 
 
 def test_lagrangian_is_equation_23_term_by_term(problem):
@@ -46,7 +46,7 @@ def test_lagrangian_is_equation_23_term_by_term(problem):
     total = 0.0
     for i, x in enumerate(data):
         for a in range(12):
-            total += m[i, a] * PRIOR_MASS[a] * ((x - psi[a]) ** 2).sum() / (2 * BETA)
+            total += m[i, a] * PRIOR_MASS[a] * ((x - psi[a]) ** 2).sum() / (2 * TEMPERATURE)
     for a in range(12):
         for b in range(12):
             total += weights[a, b] * ((psi[a] - psi[b]) ** 2).sum() / 2
@@ -77,7 +77,7 @@ def test_the_papers_equation_25_is_not_a_minimum(problem):
     data, m, weights = problem
     laplacian = np.diag(weights.sum(1)) - weights
     assert np.linalg.matrix_rank(laplacian) < len(laplacian)
-    ratio = (BETA / (PRIOR_MASS * m.sum(0)))[:, None]
+    ratio = (TEMPERATURE / (PRIOR_MASS * m.sum(0)))[:, None]
     minus = np.linalg.solve(np.eye(12) - ratio * laplacian, reference.decoder(data, m))
     psi = tf.Variable(minus)
     with tf.GradientTape() as tape:
@@ -87,12 +87,12 @@ def test_the_papers_equation_25_is_not_a_minimum(problem):
 
 def test_rows_sum_to_one_and_constants_are_kept(problem):
     _, m, weights = problem
-    P = lipschitz_projection(m, PRIOR_MASS, weights, BETA)
+    P = lipschitz_projection(m, PRIOR_MASS, weights, TEMPERATURE)
     np.testing.assert_allclose(P.sum(1), 1, rtol=1e-12)
     np.testing.assert_allclose(P @ np.full((12, 2), 7.0), 7, rtol=1e-12)
     assert (P >= 0).all()  # an average of neighbours
     np.testing.assert_allclose(
-        lipschitz_projection(m, PRIOR_MASS, 0 * weights, BETA), np.eye(12), atol=1e-15
+        lipschitz_projection(m, PRIOR_MASS, 0 * weights, TEMPERATURE), np.eye(12), atol=1e-15
     )
 
 
@@ -127,19 +127,25 @@ def test_tile_distances_are_the_integrals():
 def test_fixed_points_minimise_the_lagrangian_for_their_own_posterior(two_clusters):
     options = {"radius": 0.5, "strength": 0.3}
     found = lipschitz_fixed_points(
-        two_clusters, BETA, grid=GRID, smoothing=0.5, max_steps=5000, tolerance=1e-10, **options
+        two_clusters,
+        TEMPERATURE,
+        grid=GRID,
+        smoothing=0.5,
+        max_steps=5000,
+        tolerance=1e-10,
+        **options,
     )
     assert found.converged
     weights = lipschitz_weights(GRID, lipschitz_multipliers(GRID, **options))
-    m = reference.posterior(two_clusters, found.psi, BETA)
-    P = lipschitz_projection(m, np.full(12, 1 / 12), weights, BETA)
+    m = reference.posterior(two_clusters, found.psi, TEMPERATURE)
+    P = lipschitz_projection(m, np.full(12, 1 / 12), weights, TEMPERATURE)
     np.testing.assert_allclose(found.psi, P @ reference.decoder(two_clusters, m), atol=1e-8)
     assert np.abs(P - np.eye(12)).max() > 0.1  # the constraint is felt
 
 
 def test_strength_zero_is_unconstrained(two_clusters):
-    bound = lipschitz_fixed_points(two_clusters, BETA, strength=0.0, grid=GRID)
-    free = fixed_points(two_clusters, BETA, grid=GRID, dtype="float64")
+    bound = lipschitz_fixed_points(two_clusters, TEMPERATURE, strength=0.0, grid=GRID)
+    free = fixed_points(two_clusters, TEMPERATURE, grid=GRID, dtype="float64")
     np.testing.assert_array_equal(bound.psi, free.psi)
 
 
@@ -168,7 +174,10 @@ BAD = {
     ),
     "negative m": (lambda: lipschitz_projection(-ONES, PRIOR_MASS, SQUARE, 1.0), "not negative"),
     "prior mass": (lambda: lipschitz_projection(ONES, 2 * PRIOR_MASS, SQUARE, 1.0), "sum to 1"),
-    "zero beta": (lambda: lipschitz_projection(ONES, PRIOR_MASS, SQUARE, 0.0), "beta=0.0"),
+    "zero temperature": (
+        lambda: lipschitz_projection(ONES, PRIOR_MASS, SQUARE, 0.0),
+        "temperature=0.0",
+    ),
     "misfit psi": (lambda: largest_slope(np.ones((3, 2)), GRID), "one row for each of the 12"),
 }
 

@@ -36,9 +36,7 @@ def test_no_other_decoder_has_a_higher_elbo():
         return (tiled_posterior(OVERLAPPING, MASS) * MASS * squares).sum(1).mean()
 
     best = np.nan_to_num(blurred_decoder(DATA, OVERLAPPING, MASS))
-    np.testing.assert_allclose(
-        tiled_elbo(DATA, OVERLAPPING, MASS).reconstruction_error, error(best)
-    )
+    np.testing.assert_allclose(tiled_elbo(DATA, OVERLAPPING, MASS).squared_error, error(best))
     rng = np.random.default_rng(0)
     for _ in range(10):
         moved = best + 0.1 * rng.normal(size=best.shape)
@@ -55,7 +53,7 @@ def test_a_partition_is_a_fixed_point_of_equations_3_and_4():
 
 def test_equiprobable_partitions_cost_ln_n_and_no_partition_costs_less():
     best = tiled_elbo(DATA, equiprobable_supports(3, 12), np.full(12, 1 / 12))
-    assert best.reconstruction_error == 0
+    assert best.squared_error == 0
     np.testing.assert_allclose(best.kl, np.log(3))
     np.testing.assert_allclose(best.log_points, np.log(3))
     rng = np.random.default_rng(0)
@@ -67,9 +65,9 @@ def test_equiprobable_partitions_cost_ln_n_and_no_partition_costs_less():
 
 
 def test_overlap_saves_kl_and_pays_with_blur():
-    everywhere = tiled_elbo(DATA, np.ones((3, 5), bool), MASS, beta=2.0)
+    everywhere = tiled_elbo(DATA, np.ones((3, 5), bool), MASS, temperature=2.0)
     np.testing.assert_allclose(everywhere.kl, 0, atol=1e-12)
-    np.testing.assert_allclose(everywhere.reconstruction_error, DATA.var(0).sum())
+    np.testing.assert_allclose(everywhere.squared_error, DATA.var(0).sum())
     np.testing.assert_allclose(everywhere.elbo, -DATA.var(0).sum() / 4)
 
 
@@ -81,7 +79,10 @@ BAD = {
         lambda: blurred_decoder(DATA[:2], OVERLAPPING, MASS),
         "2 points and 3 supports",
     ),
-    "zero beta": (lambda: tiled_elbo(DATA, OVERLAPPING, MASS, beta=0.0), "beta=0.0"),
+    "zero temperature": (
+        lambda: tiled_elbo(DATA, OVERLAPPING, MASS, temperature=0.0),
+        "temperature=0.0",
+    ),
     "uneven": (lambda: equiprobable_supports(3, 10), "num_tiles=10"),
 }
 

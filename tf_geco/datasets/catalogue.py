@@ -4,10 +4,8 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-import tensorflow as tf
-
 from tf_geco.datasets import derived, images, points
-from tf_geco.datasets.pipelines import Rows, Stream, check_batch_size
+from tf_geco.datasets.pipelines import Rows, Stream, checked_batch_size
 from tf_geco.datasets.sources import SPLITS
 
 _BUILDERS: dict[str, Callable[..., Rows | Stream]] = {
@@ -27,7 +25,13 @@ _BUILDERS: dict[str, Callable[..., Rows | Stream]] = {
 
 
 def list_names() -> list[str]:
-    """Returns the names that `load` knows."""
+    """Returns the names that `load` knows.
+
+    Example:
+        >>> import tf_geco
+        >>> tf_geco.datasets.list_names()[:3]
+        ['celeb_a', 'cifar10', 'color_mnist']
+    """
     return sorted(_BUILDERS)
 
 
@@ -41,8 +45,8 @@ def load(
 ) -> Any:
     """Returns a data set as pipelines of batches.
 
-    Images are float32 in [0, 1]. For training they are shuffled anew each epoch and come in full
-    batches; for testing, in order and all of them.
+    Images are float32 in [0, 1]. Training examples are shuffled anew each epoch and come in full
+    batches; test examples come in order, all of them.
 
     | name | examples | yields |
     | --- | --- | --- |
@@ -60,15 +64,15 @@ def load(
 
     Args:
         name: One of `list_names()`.
-        batch_size: Examples in a batch; of a training set that is smaller, all of it.
+        batch_size: Number of examples in a batch; a smaller data set is one batch.
         split: `"train"`, `"test"`, or `None` for both.
         seed: Seed of the shuffle, and of what the data set draws. The same seed gives the same
             data in the same order. It does not move digits between `mnist5k`'s train and test.
-        **options: Options of the data set. Those made of digits, from `color_mnist` to
-            `micro_mnist`: `source`, `"mnist5k"` (the default) or `"mnist"`, and `size`, examples in
-            a split, by default as many as MNIST has. The mixtures: `components`, `size` and
-            `noise`. `celeb_a`: `crop`, the side of the square cut from the centre (160), and
-            `image_size` (64). Those by TensorFlow Datasets: `download` (True) and `data_dir`.
+        **options: Options of the data set. From `color_mnist` to `micro_mnist`: `source` of the
+            digits, `"mnist5k"` (the default) or `"mnist"`, and `size`, the number of examples in
+            the split, by default that of MNIST. The mixtures: `components`, `size` and `noise`.
+            `celeb_a`: `crop`, the side of the square cut from the centre (160), and `image_size`
+            (64). Those that TensorFlow Datasets loads: `download` (True) and `data_dir`.
 
     Returns:
         A pipeline, or the pair (train, test).
@@ -79,14 +83,14 @@ def load(
         RuntimeError: If its files are not on disk and cannot be downloaded.
 
     Example:
-    ```python
-    train, test = tf_geco.datasets.load("mnist5k", batch_size=128)
-    for image, label in train:  # [128, 28, 28, 1], [128]
-        ...
-    ```
+        >>> import tf_geco
+        >>> train, test = tf_geco.datasets.load("mnist5k", batch_size=128)
+        >>> image, label = next(iter(train))
+        >>> image.shape, label.shape
+        (TensorShape([128, 28, 28, 1]), TensorShape([128]))
     """
     builder = _builder(name, options)
-    check_batch_size(batch_size)
+    batch_size = checked_batch_size(batch_size)
     if split is None:
         train, test = (load(name, batch_size, s, seed=seed, **options) for s in SPLITS)
         return train, test
@@ -95,10 +99,6 @@ def load(
     if "seed" in inspect.signature(builder).parameters:
         options["seed"] = seed
     examples = builder(split, **options)
-    return _batches(examples, batch_size, split, seed)
-
-
-def _batches(examples: Rows | Stream, batch_size: int, split: str, seed: int) -> tf.data.Dataset:
     return examples.batches(min(batch_size, examples.size), split == "train", seed)
 
 

@@ -6,12 +6,13 @@ beforehand; pictures are put together as batches are taken.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
+from tf_geco.checks import positive_integer
 from tf_geco.datasets.pipelines import Rows, as_unit_range
 from tf_geco.datasets.sources import digits
 
@@ -19,10 +20,10 @@ Compose = Callable[[np.ndarray, np.ndarray, int, np.random.Generator], Rows]
 
 
 def of_digits(train: int = 60_000, test: int = 10_000) -> Callable[[Compose], Callable[..., Rows]]:
-    """Returns a decorator: a rule to compose digits -> a builder of the data set.
+    """Returns a decorator that makes a rule to compose digits the builder of a data set.
 
     Args:
-        train: Default number of training examples. That of MNIST, whatever the source.
+        train: Default number of training examples: that of MNIST, whatever the source.
         test: Default number of test examples.
     """
 
@@ -38,8 +39,7 @@ def of_digits(train: int = 60_000, test: int = 10_000) -> Callable[[Compose], Ca
         ) -> Rows:
             if size is None:
                 size = train if split == "train" else test
-            if isinstance(size, bool) or not isinstance(size, int) or size < 1:
-                raise ValueError(f"`size` must be a positive integer. Received: size={size!r}.")
+            size = positive_integer(size, "size")
             where = {"download": download, "data_dir": data_dir} if source == "mnist" else {}
             random = np.random.default_rng([seed, split == "test"])
             return compose(*digits(source, split, **where), size, random)
@@ -154,30 +154,31 @@ def rotate(images: np.ndarray, turns: np.ndarray) -> np.ndarray:
     Returns:
         `[N, S, S, 1]`, uint8.
     """
-    rotated = np.empty_like(images)
+    flat = images.reshape(len(images), -1)
+    rotated = np.empty_like(flat)
     for turn in np.unique(turns):
         rows = np.flatnonzero(turns == turn)
-        flat = images[rows].reshape(len(rows), -1).astype(np.float32)
-        turned = flat @ _rotation_matrix(images.shape[1], 30 * int(turn)).T
-        rotated[rows] = np.rint(turned).reshape(len(rows), *images.shape[1:])
-    return rotated
+        pixels = flat[rows].astype(np.float32)
+        turned = np.zeros_like(pixels)
+        for place, weight in _neighbours(images.shape[1], 30 * int(turn)):
+            turned += weight * pixels[:, place]
+        rotated[rows] = np.rint(turned)
+    return rotated.reshape(images.shape)
 
 
-def _rotation_matrix(side: int, degrees: int) -> np.ndarray:
-    """Returns the rotation of a square image as a matrix over its pixels, `[S S, S S]`."""
+def _neighbours(side: int, degrees: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yields, for each of four neighbours, its place and weight for all pixels, `[S S]`."""
     angle = math.radians(degrees)
     y, x = np.mgrid[:side, :side].reshape(2, -1) - (side - 1) / 2
     # Rounding lets multiples of 90 degrees fall on pixels exactly.
     from_y = np.round(math.cos(angle) * y + math.sin(angle) * x + (side - 1) / 2, 9)
     from_x = np.round(math.cos(angle) * x - math.sin(angle) * y + (side - 1) / 2, 9)
-    matrix = np.zeros((side * side, side * side), np.float32)
     for corner_y in (np.floor(from_y), np.floor(from_y) + 1):
         for corner_x in (np.floor(from_x), np.floor(from_x) + 1):
             weight = (1 - abs(from_y - corner_y)) * (1 - abs(from_x - corner_x))
             inside = (corner_y >= 0) & (corner_y < side) & (corner_x >= 0) & (corner_x < side)
-            column = (corner_y * side + corner_x).astype(int)
-            matrix[np.flatnonzero(inside), column[inside]] += weight[inside]
-    return matrix
+            place = np.where(inside, corner_y * side + corner_x, 0).astype(int)
+            yield place, np.where(inside, weight, 0).astype(np.float32)
 
 
 def _rows(images: np.ndarray, chosen: np.ndarray, compose: Callable[..., Any]) -> Rows:
@@ -185,7 +186,7 @@ def _rows(images: np.ndarray, chosen: np.ndarray, compose: Callable[..., Any]) -
 
     Args:
         images: The digits, `[N, 28, 28, 1]`, uint8.
-        chosen: Rows of the digits of each example, `[size, K]`.
+        chosen: Row numbers of the digits of each example, `[size, K]`.
         compose: Channels `[B, 28, 28, K]` and rows `[B]` -> batch.
     """
     planes = tf.constant(images[..., 0])
@@ -205,7 +206,7 @@ def _sum_rows(
     random: np.random.Generator,
     arrange: Callable[[tf.Tensor], Any],
 ) -> Rows:
-    """Returns triplets that sum up, their channels `[B, 28, 28, 3]` arranged, and their labels."""
+    """Returns triplets with l2 = (l0 + l1) mod 10; `arrange` makes x of `[B, 28, 28, 3]`."""
     chosen = _sums(labels, size, random)
     triples = tf.constant(labels[chosen])
     return _rows(images, chosen, lambda i, rows: (arrange(i), tf.gather(triples, rows)))
@@ -225,7 +226,7 @@ def _choose(labels: np.ndarray, wanted: np.ndarray, random: np.random.Generator)
 
 
 def _another(labels: np.ndarray, rows: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Returns random rows of the same labels as `rows`, none the row itself, `[size]`."""
+    """Returns, for each row, a random other row of the same label, `[size]`."""
     order, start, count = _classes(labels)
     place = np.empty(len(labels), int)
     place[order] = np.arange(len(labels))
@@ -235,6 +236,6 @@ def _another(labels: np.ndarray, rows: np.ndarray, random: np.random.Generator) 
 
 
 def _classes(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Returns rows ordered by label, and where each label starts and how often it occurs."""
+    """Returns rows ordered by label, where each label starts, and how often it occurs."""
     count = np.bincount(labels, minlength=10)
     return np.argsort(labels, kind="stable"), np.cumsum(count) - count, count

@@ -4,6 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from tf_geco.checks import positive_integer
 from tf_geco.datasets.pipelines import Rows, Stream, rows_of
 from tf_geco.datasets.sources import digits, tfds_arrays, tfds_stream
 
@@ -51,17 +52,15 @@ def celeb_a(
 
     Args:
         split: `"train"` or `"test"`.
-        crop: Side of the square cut from the centre of the 218 x 178 photograph. The paper does not
-            name one; 160 keeps the face and little else.
+        crop: Side of the square cut from the centre of the 218 x 178 photograph, at most 178. The
+            paper does not name one; 160 keeps the face and little else.
         image_size: Side of the image that the square is resized to, averaging over pixels.
         download: Whether TensorFlow Datasets may download it.
         data_dir: Where TensorFlow Datasets keeps it, by default `TFDS_DATA_DIR`.
     """
-    if not 1 <= crop <= 178 or image_size < 1:
-        raise ValueError(
-            "`crop` must be between 1 and 178 and `image_size` positive. "
-            f"Received: crop={crop}, image_size={image_size}."
-        )
+    crop, image_size = positive_integer(crop, "crop"), positive_integer(image_size, "image_size")
+    if crop > 178:
+        raise ValueError(f"`crop` must be between 1 and 178. Received: crop={crop}.")
 
     def prepare(example: dict[str, Any]) -> tuple[tf.Tensor, tf.Tensor]:
         square = tf.image.resize_with_crop_or_pad(example["image"], crop, crop)

@@ -4,16 +4,17 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import tensorflow as tf
+
+from tf_geco.checks import positive_integer
 
 
 @dataclass(frozen=True)
 class Rows:
     """Examples in memory, taken a batch at a time by their row numbers.
 
-    Only row numbers are shuffled, and images are kept as they were read, in uint8: a shuffle over
-    the whole data set costs next to nothing, and no epoch pays for another's work.
+    Only row numbers are shuffled, so that a shuffle of the whole data set costs next to nothing.
+    Images are kept as they were read, in uint8.
 
     Attributes:
         size: Number of examples.
@@ -68,8 +69,8 @@ def from_arrays(
 
     Args:
         x: Array `[N, ...]`, or a dictionary of such arrays. uint8 arrays are taken for images and
-            become float32 in [0, 1]; other floats become float32; anything else stays as it is. A
-            mask of missing values should therefore be boolean.
+            become float32 in [0, 1]. Floats become float32. All else stays as it is: give a mask of
+            missing values as booleans.
         y: Labels, an array `[N, ...]` or a structure of such; they stay as they are.
         batch_size: Examples in a batch. The default suits images on any machine.
         training: Whether to shuffle and to drop the last batch if it is not full.
@@ -82,13 +83,15 @@ def from_arrays(
         ValueError: If the arrays differ in length, or there are too few examples for a batch.
 
     Example:
-    ```python
-    (images, labels), _ = keras.datasets.fashion_mnist.load_data()
-    train = tf_geco.datasets.from_arrays(images[..., None], labels, batch_size=128)
-    ```
+        >>> import numpy as np
+        >>> import tf_geco
+        >>> images, labels = np.zeros([1000, 28, 28, 1], np.uint8), np.arange(1000) % 10
+        >>> train = tf_geco.datasets.from_arrays(images, labels, batch_size=128)
+        >>> len(train)
+        7
     """
     rows = rows_of(x, y)
-    check_batch_size(batch_size, rows.size if training else None)
+    batch_size = checked_batch_size(batch_size, rows.size if training else None)
     return rows.batches(batch_size, training, seed)
 
 
@@ -118,24 +121,27 @@ def as_unit_range(values: tf.Tensor) -> tf.Tensor:
     return tf.cast(values, tf.float32) / 255.0
 
 
-def check_batch_size(batch_size: Any, size: int | None = None) -> None:
-    """Raises an error if `batch_size` is no positive integer, or larger than a training set.
+def checked_batch_size(batch_size: Any, size: int | None = None) -> int:
+    """Returns `batch_size` as an integer.
+
+    Args:
+        batch_size: What the user gave.
+        size: The number of training examples, if it must not be larger.
 
     Raises:
-        ValueError: If it is.
+        ValueError: If it is no positive integer, or larger.
     """
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer):
+    batch_size = positive_integer(batch_size, "batch_size")
+    if size is not None and batch_size > size:
         raise ValueError(
-            f"`batch_size` must be a positive integer. Received: batch_size={batch_size!r}."
+            f"`batch_size` must be at most the number of training examples, {size}. "
+            f"Received: batch_size={batch_size}."
         )
-    if batch_size < 1 or (size is not None and batch_size > size):
-        raise ValueError(
-            "`batch_size` must be at least 1 and at most the number of training examples"
-            f"{f', {size}' if size else ''}. Received: batch_size={batch_size}."
-        )
+    return batch_size
 
 
 def _as_tensor(array: Any) -> tf.Tensor:
+    """Returns an array with an axis of examples, floats as float32."""
     tensor = tf.convert_to_tensor(array)
     if tensor.shape.rank == 0:
         raise ValueError(f"Arrays must have an axis of examples. Received: {array!r}.")
@@ -143,7 +149,7 @@ def _as_tensor(array: Any) -> tf.Tensor:
 
 
 def _finish(batches: tf.data.Dataset) -> tf.data.Dataset:
-    """Prefetches, and lets a strategy divide the batches among workers by their data.
+    """Returns batches that are prefetched, and divided by examples among a strategy's workers.
 
     Every worker shuffles with the same seed, so that together they see each example once.
     """

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from tf_geco.checks import positive_integer
 from tf_geco.datasets.pipelines import Rows, rows_of
 
 
@@ -17,7 +18,7 @@ def mixture_of_lines(
         size: Number of points.
         noise: Standard deviation of the distance to the segment.
     """
-    _check(components, size, noise)
+    components, size = _checked(components, size, noise)
     ends = np.random.default_rng(seed).uniform(-0.9, 0.9, (components, 2, 2))
     random = np.random.default_rng([seed, split == "test"])
     component = np.arange(size) % components
@@ -38,7 +39,7 @@ def mixture_of_circles(
         size: Number of points.
         noise: Standard deviation of the distance to the circle.
     """
-    _check(components, size, noise)
+    components, size = _checked(components, size, noise)
     geometry = np.random.default_rng(seed)
     centre = geometry.uniform(-0.6, 0.6, (components, 2))
     radius = geometry.uniform(0.15, 0.4, (components, 1))
@@ -53,13 +54,13 @@ def mixture_of_circles(
 def _points(
     points: np.ndarray, component: np.ndarray, noise: float, random: np.random.Generator
 ) -> Rows:
+    """Returns points moved by some noise, with their components."""
     noisy = points + noise * random.standard_normal(points.shape)
     return rows_of(noisy.astype(np.float32), component)
 
 
-def _check(components: int, size: int, noise: float) -> None:
-    if components < 1 or size < 1 or noise < 0:
-        raise ValueError(
-            "`components` and `size` must be at least 1 and `noise` at least 0. "
-            f"Received: components={components}, size={size}, noise={noise}."
-        )
+def _checked(components: int, size: int, noise: float) -> tuple[int, int]:
+    """Returns `components` and `size`, if these and `noise` are valid."""
+    if noise < 0:
+        raise ValueError(f"`noise` must not be negative. Received: noise={noise}.")
+    return positive_integer(components, "components"), positive_integer(size, "size")

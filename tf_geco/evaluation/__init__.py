@@ -1,11 +1,11 @@
 """The measures of the paper: likelihood, average and marginal KL, the information plane."""
 
-from tf_geco.evaluation.average_kl import average_kl
+from tf_geco.evaluation.compression import average_kl
+from tf_geco.evaluation.coverage import MarginalKL, marginal_kl
 from tf_geco.evaluation.estimate import Estimate
-from tf_geco.evaluation.information_plane import InformationPlane, information_plane
-from tf_geco.evaluation.likelihood import Likelihood, optimal_sigma, quantized_nll
-from tf_geco.evaluation.marginal_kl import MarginalKL, marginal_kl
-from tf_geco.evaluation.tolerance_guide import ToleranceGuide, tolerance_guide
+from tf_geco.evaluation.guide import ToleranceGuide, tolerance_guide
+from tf_geco.evaluation.likelihood import Likelihood, least_nll, optimal_sigma, quantized_nll
+from tf_geco.evaluation.plane import InformationPlane, information_plane
 
 __all__ = [
     "Estimate",
@@ -15,6 +15,7 @@ __all__ = [
     "ToleranceGuide",
     "average_kl",
     "information_plane",
+    "least_nll",
     "marginal_kl",
     "optimal_sigma",
     "quantized_nll",

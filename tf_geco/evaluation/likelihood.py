@@ -120,6 +120,37 @@ def quantized_nll(
     return Likelihood(estimate.value, estimate.standard_error, sigma)
 
 
+def least_nll(reconstruction_error: Any, bin_width: float = 1 / 255) -> np.ndarray:
+    """Returns the least NLL that a model of a given reconstruction error can have at sigma_opt.
+
+    At sigma_opt = sqrt(RE) the quantized NLL is convex in the squared error, so that it is least if
+    every pixel has an error of sigma_opt:
+
+        NLL >= -log[Phi(1 + b / (2 sigma_opt)) - Phi(1 - b / (2 sigma_opt))],    b = bin_width
+
+    Args:
+        reconstruction_error: RE, the mean squared error per pixel, of any shape.
+        bin_width: b. The default, 1/255, suits 8-bit images in [0, 1].
+
+    Returns:
+        Nats per pixel, of the same shape; 0 where there is no error.
+
+    Raises:
+        ValueError: If `bin_width` is not positive.
+
+    Example:
+    ```python
+    curve = tf_geco.theory.rate_distortion(images.reshape(len(images), -1), temperatures)
+    limit = curve.kl, tf_geco.evaluation.least_nll(curve.reconstruction_error)
+    tf_geco.plotting.information_plane({"GECO": points}, limit=limit)
+    ```
+    """
+    sigma = np.sqrt(np.asarray(reconstruction_error, np.float64))
+    scale = tf.constant(np.where(sigma > 0, sigma, 1.0))
+    log_prob = quantized_normal_log_prob(scale, 0.0, scale, positive_number(bin_width, "bin_width"))
+    return np.where(sigma > 0, -log_prob, 0.0)
+
+
 def mean_squared_error(x: Any, reconstruction: tf.Tensor) -> tf.Tensor:
     """Returns the mean squared error per pixel of each example, `[B]`."""
     error = tf.math.squared_difference(tf.cast(x, reconstruction.dtype), reconstruction)

@@ -5,12 +5,12 @@ from tf_geco.plotting.fixed_points import (
     lipschitz_fixed_points,
     phase_transitions,
 )
+from tf_geco.plotting.guide import tolerance_guide
 from tf_geco.plotting.images import samples_grid
-from tf_geco.plotting.information_plane import draw_limit, information_plane
 from tf_geco.plotting.latents import latent_scatter
 from tf_geco.plotting.partitions import blur_and_holes
-from tf_geco.plotting.tolerance_guide import tolerance_guide
-from tf_geco.plotting.trajectory import trajectory
+from tf_geco.plotting.plane import draw_limit, information_plane
+from tf_geco.plotting.training import trajectory
 
 __all__ = [
     "blur_and_holes",

@@ -3,6 +3,8 @@
 import importlib
 from typing import Any
 
+import numpy as np
+
 
 def pyplot() -> Any:
     """Returns `matplotlib.pyplot`, or an error that says how to install it."""
@@ -17,6 +19,28 @@ def collections() -> Any:
 def ticker() -> Any:
     """Returns `matplotlib.ticker`, or an error that says how to install it."""
     return _module("matplotlib.ticker")
+
+
+def new_axes(width: float, height: float, rows: int = 1, columns: int = 1) -> Any:
+    """Returns axes of a new figure of a size in inches: one, or an array of several."""
+    return pyplot().figure(figsize=(width, height), layout="constrained").subplots(rows, columns)
+
+
+def exactly(count: int, axes: Any) -> list[Any]:
+    """Returns axes as a list, row by row.
+
+    Raises:
+        ValueError: If there are not `count` of them.
+    """
+    found = np.ravel(axes).tolist()
+    if len(found) != count:
+        raise ValueError(f"`axes` must be {count} matplotlib axes. Received: {len(found)}.")
+    return found
+
+
+def figure_of(axes: Any) -> Any:
+    """Returns the figure that axes belong to, not a part of it."""
+    return axes.figure.figure
 
 
 def count_orders(axis: Any) -> None:

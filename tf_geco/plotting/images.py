@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from tf_geco.plotting._matplotlib import pyplot
+from tf_geco.plotting._matplotlib import figure_of, new_axes
 
 
 def samples_grid(rows: dict[str, Any], *, axes: Any = None) -> Any:
@@ -22,9 +22,11 @@ def samples_grid(rows: dict[str, Any], *, axes: Any = None) -> Any:
         ValueError: If there are no rows, or a row holds no images.
 
     Example:
-    ```python
-    tf_geco.plotting.samples_grid({"data": x, "samples": model.sample(len(x))})
-    ```
+        >>> from tf_geco import plotting
+        >>> data, samples = np.zeros([5, 28, 28, 1]), np.ones([5, 28, 28, 1])
+        >>> figure = plotting.samples_grid({"data": data, "samples": samples})
+        >>> [label.get_text() for label in figure.axes[0].get_yticklabels()]
+        ['data', 'samples']
 
     Reference:
         Rezende and Viola, "Taming VAEs", 2018, Figure 6.
@@ -35,20 +37,26 @@ def samples_grid(rows: dict[str, Any], *, axes: Any = None) -> Any:
     columns = min(len(row) for row in images)
     canvas = np.concatenate([np.concatenate(list(row[:columns]), axis=1) for row in images])
     height = images[0].shape[1]
-    if axes is None:
-        size = (0.55 * columns + 1.2, 0.55 * len(images))
-        axes = pyplot().figure(figsize=size, layout="constrained").subplots()
+    axes = new_axes(0.55 * columns + 1.2, 0.55 * len(images)) if axes is None else axes
     axes.imshow(canvas, vmin=0, vmax=1, interpolation="nearest")
     axes.set_xticks([])
     axes.set_yticks([(i + 0.5) * height for i in range(len(images))], list(rows))
     axes.tick_params(length=0)
     for spine in axes.spines.values():
         spine.set_visible(False)
-    return axes.figure
+    return figure_of(axes)
 
 
 def as_colour(name: str, row: Any) -> np.ndarray:
-    """Returns images `[n, H, W, 3]`."""
+    """Returns images as `[n, H, W, 3]`.
+
+    Args:
+        name: The name of the row, for the error.
+        row: Images `[n, H, W]`, `[n, H, W, 1]` or `[n, H, W, 3]`.
+
+    Raises:
+        ValueError: If the row is none of these, or empty.
+    """
     row = np.asarray(row, dtype=float)
     row = row[..., np.newaxis] if row.ndim == 3 else row
     if row.ndim != 4 or not len(row) or row.shape[-1] not in (1, 3):

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from tf_geco.plotting._matplotlib import pyplot
+from tf_geco.plotting._matplotlib import figure_of, new_axes, pyplot
 
 
 def latent_scatter(
@@ -12,7 +12,7 @@ def latent_scatter(
 ) -> Any:
     """Draws samples of each posterior in a colour of its own, as in Figure 8.
 
-    The circles hold half, 90 % and 99 % of a standard normal prior: a model that covers its latent
+    The circles hold 50, 90 and 99 % of a standard normal prior. A model that covers its latent
     space fills them with tiles, and leaves no holes.
 
     Args:
@@ -29,9 +29,10 @@ def latent_scatter(
         ValueError: If the samples are not `[S, n, 2]`.
 
     Example:
-    ```python
-    tf_geco.plotting.latent_scatter(model.posterior(digits).sample(100))
-    ```
+        >>> from tf_geco import plotting
+        >>> samples = np.random.default_rng(0).normal(size=(100, 7, 2))
+        >>> plotting.latent_scatter(samples, title="seven digits").axes[0].get_title()
+        'seven digits'
 
     Reference:
         Rezende and Viola, "Taming VAEs", 2018, Figure 8.
@@ -42,8 +43,7 @@ def latent_scatter(
             "`samples` must be [S, n, 2]: samples of posteriors over two latents. "
             f"Received: an array of shape {samples.shape}."
         )
-    if axes is None:
-        axes = pyplot().figure(figsize=(3.2, 3.3), layout="constrained").subplots()
+    axes = new_axes(3.2, 3.3) if axes is None else axes
     colours = pyplot().colormaps["tab10" if samples.shape[1] <= 10 else "hsv"]
     shares = np.arange(samples.shape[1]) / (10 if samples.shape[1] <= 10 else samples.shape[1])
     for index, share in enumerate(shares):
@@ -55,4 +55,4 @@ def latent_scatter(
     axes.set(xlim=(-limit, limit), ylim=(-limit, limit), aspect="equal", title=title)
     axes.set(xlabel="$z_1$", ylabel="$z_2$")
     axes.spines[["top", "right"]].set_visible(False)
-    return axes.figure
+    return figure_of(axes)

@@ -5,53 +5,59 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tf_geco.plotting._matplotlib import pyplot
+from tf_geco.plotting._matplotlib import exactly, figure_of, new_axes, pyplot
 
 
-def blur_and_holes(data: npt.ArrayLike, supports: npt.ArrayLike, decoder: npt.ArrayLike) -> Any:
-    """Figure 1: where supports overlap reconstructions blur, and in holes they are unconstrained.
+def blur_and_holes(
+    data: npt.ArrayLike, supports: npt.ArrayLike, decoder: npt.ArrayLike, *, axes: Any = None
+) -> Any:
+    """Draws Figure 1: reconstructions blur where supports overlap, and are anything in holes.
 
     Args:
         data: `[n, 2]`, the data points.
         supports: `[n, H, W]` booleans, the tiles of each posterior's support.
         decoder: `[H, W, 2]`, the optimal reconstruction of each tile, NaN in holes.
+        axes: Two matplotlib axes to draw in, by default of a new figure: for the latent space, with
+            holes in black, and for the data space.
 
     Returns:
-        A figure: latent space on the left, holes black; data space on the right.
+        The matplotlib figure.
 
     Raises:
-        ValueError: if the shapes do not fit together.
+        ValueError: If the shapes do not fit together, or there are not two axes.
 
     Example:
         >>> supports = np.array([[[1, 1, 0]], [[0, 1, 0]]], bool)
         >>> decoder = np.array([[[0.0, 0.0], [0.7, 0.7], [np.nan, np.nan]]])
-        >>> len(blur_and_holes([[0.0, 0.0], [1.0, 1.0]], supports, decoder).axes)
-        2
+        >>> figure = blur_and_holes([[0.0, 0.0], [1.0, 1.0]], supports, decoder)
+        >>> figure.axes[0].get_title()
+        'latent space (black: holes, unconstrained)'
 
     Reference:
-        Rezende and Viola, Taming VAEs, 2018, arXiv:1810.00597, Figure 1.
+        Rezende and Viola, "Taming VAEs", 2018, Figure 1.
     """
     points, omega, psi = np.asarray(data), np.asarray(supports, dtype=bool), np.asarray(decoder)
     if omega.ndim != 3 or points.shape != (len(omega), 2) or psi.shape != (*omega.shape[1:], 2):
         raise ValueError(
             "`data` must be [n, 2], `supports` [n, H, W] and `decoder` [H, W, 2]. "
-            f"Received: shapes {points.shape}, {omega.shape} and {psi.shape}"
+            f"Received: shapes {points.shape}, {omega.shape} and {psi.shape}."
         )
-    figure = pyplot().figure(figsize=(9, 4.4), layout="constrained")
-    latent, space = figure.subplots(1, 2)
+    latent, space = exactly(2, new_axes(9, 4.4, 1, 2) if axes is None else axes)
     colors = _colors(len(omega))
     _draw_supports(latent, omega, colors)
     _draw_reconstructions(space, points, omega, psi, colors)
-    return figure
+    return figure_of(latent)
 
 
 def _colors(count: int) -> npt.NDArray[np.floating]:
+    """Returns `[count, 3]`."""
     return np.asarray(pyplot().get_cmap("tab10")(np.arange(count) % 10))[:, :3]
 
 
 def _draw_supports(
     axes: Any, omega: npt.NDArray[np.bool_], colors: npt.NDArray[np.floating]
 ) -> None:
+    """Draws the latent space: supports in their colours, overlaps mixed, holes black."""
     count = omega.sum(0)[..., None]
     mixed = np.einsum("nhw,nc->hwc", omega, colors) / np.maximum(count, 1)
     image = np.where(count > 0, 1 - 0.55 * (1 - mixed), 0.0)
@@ -76,6 +82,7 @@ def _draw_reconstructions(
     psi: npt.NDArray[np.floating],
     colors: npt.NDArray[np.floating],
 ) -> None:
+    """Draws the data space: data in the colours of their supports, blurred averages red."""
     blurred = omega.sum(0) > 1
     patterns, first = np.unique(omega[:, blurred].T, axis=0, return_index=True)
     for pattern, place in zip(patterns, first, strict=True):

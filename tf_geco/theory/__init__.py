@@ -1,24 +1,25 @@
 """The theory of "Taming VAEs", computable for a small data set.
 
-What an infinitely flexible VAE would do at every beta: its reconstruction fixed points, the betas
-at which clusters merge, what a Lipschitz decoder changes, and the limit that no trained model can
-beat. Everywhere `beta` is the variance of the decoder, `KL + |x - g(z)|^2 / (2 beta)`, with squared
-errors summed over the values of a data point.
+What an infinitely flexible VAE would do: its reconstruction fixed points, the temperatures at which
+clusters merge, what a Lipschitz decoder changes, and the limit that no trained model can beat.
+
+The cost is `KL + |x - g(z)|^2 / (2 t)`, with squared errors summed over the values of a data point.
+The temperature t is the variance of the decoder. The paper calls it beta in Sections 3.2 and 3.3;
+elsewhere, in the paper and in this library, beta is the weight of the KL, 1 / lambda.
 
 Reference:
-    Rezende and Viola, Taming VAEs, 2018, arXiv:1810.00597, Sections 3.1-3.3, Appendices A-C.
+    Rezende and Viola, "Taming VAEs", 2018, Sections 3.1-3.3, Appendices A-C.
 """
 
 from tf_geco.theory.clusters import cluster_centers, merge
-from tf_geco.theory.equipartition import Equipartition, equipartition, restriction_error
-from tf_geco.theory.fixed_points import FixedPoints, fixed_points
+from tf_geco.theory.energy import Equipartition, equipartition, restriction_error
+from tf_geco.theory.limit import RateDistortion, rate_distortion
 from tf_geco.theory.lipschitz import (
     lipschitz_lagrangian,
     lipschitz_multipliers,
     lipschitz_projection,
     lipschitz_weights,
 )
-from tf_geco.theory.lipschitz_fixed_points import largest_slope, lipschitz_fixed_points
 from tf_geco.theory.partitions import (
     TiledELBO,
     blurred_decoder,
@@ -26,13 +27,14 @@ from tf_geco.theory.partitions import (
     tiled_elbo,
     tiled_posterior,
 )
-from tf_geco.theory.phase_transitions import (
+from tf_geco.theory.reconstructions import FixedPoints, fixed_points
+from tf_geco.theory.smooth_reconstructions import largest_slope, lipschitz_fixed_points
+from tf_geco.theory.tiles import tile_centers, tile_distances
+from tf_geco.theory.transitions import (
     PhaseTransitions,
     first_critical_temperature,
     phase_transitions,
 )
-from tf_geco.theory.rate_distortion import RateDistortion, rate_distortion
-from tf_geco.theory.tiles import tile_centers, tile_distances
 
 __all__ = [
     "Equipartition",

@@ -12,14 +12,11 @@ Result = TypeVar("Result")
 
 
 def block_size(num_points: int, num_tiles: int) -> int:
-    """Problems to solve together: as many as fit a core's cache, or a GPU's arithmetic.
+    """Returns how many problems to solve together: as many as fit a core's cache, or a GPU.
 
     Args:
         num_points: n.
         num_tiles: B.
-
-    Returns:
-        At least 1.
 
     Example:
         >>> block_size(200, 1024) >= 1
@@ -29,19 +26,18 @@ def block_size(num_points: int, num_tiles: int) -> int:
     return max(1, budget // (num_points * num_tiles))
 
 
-def solve_blocks(solve: Callable[[int], Result], num_blocks: int, verbose: int = 0) -> list[Result]:
-    """Solve blocks side by side, one a processor core, and return the results in order.
+def solve_blocks(
+    solve: Callable[[int], Result], num_blocks: int, verbose: bool = False
+) -> list[Result]:
+    """Returns the results of all blocks in order, solved side by side, one block a core.
 
-    XLA runs a loop on one core; the blocks share nothing, so threads use the others. Only what
-    `solve` returns is kept: memory is bounded by one block a core.
+    XLA runs a loop on one core; the blocks share nothing, so that threads use the others. Only what
+    `solve` returns is kept: each core holds the memory of one block.
 
     Args:
-        solve: from the number of a block to its result.
-        num_blocks: how many blocks there are.
-        verbose: 1 shows a progress bar, 0 is silent.
-
-    Returns:
-        One result a block.
+        solve: Number of a block -> its result.
+        num_blocks: Number of blocks.
+        verbose: Whether to show progress.
 
     Example:
         >>> solve_blocks(lambda block: 2 * block, 3)

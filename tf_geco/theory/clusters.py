@@ -7,17 +7,19 @@ from tf_geco.theory.checks import Array
 
 
 def merge(psi: npt.ArrayLike, distance: float) -> npt.NDArray[np.intp]:
-    """Which cluster each reconstruction vector belongs to: chains of steps below `distance`.
+    """Returns the cluster of each reconstruction vector.
+
+    Two vectors are in one cluster if a chain of vectors, each within `distance` of the next, ties
+    them.
 
     Args:
         psi: `[B, D]`.
-        distance: two vectors closer than this are one, in data units.
+        distance: In data units.
 
     Returns:
         `[B]`, cluster numbers from 0, in order of first appearance.
 
     Example:
-        >>> import numpy as np
         >>> from tf_geco.theory import merge
         >>> merge([[0.0], [0.1], [5.0]], distance=0.2).tolist()
         [0, 0, 1]
@@ -39,18 +41,17 @@ def merge(psi: npt.ArrayLike, distance: float) -> npt.NDArray[np.intp]:
 
 
 def cluster_centers(psi: npt.ArrayLike, distance: float) -> Array:
-    """The distinct fixed points among `psi`: the mean of each cluster of `merge`.
+    """Returns the different fixed points among `psi`: the mean of each cluster of `merge`.
 
     Args:
         psi: `[B, D]`.
-        distance: two vectors closer than this are one, in data units.
+        distance: In data units, see `merge`.
 
     Returns:
         `[C, D]`.
 
     Example:
-        >>> import numpy as np
-        >>> from tf_geco.theory import cluster_centers, merge
+        >>> from tf_geco.theory import cluster_centers
         >>> cluster_centers([[0.0], [0.1], [5.0]], distance=0.2).tolist()
         [[0.05], [5.0]]
     """

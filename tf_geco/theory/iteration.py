@@ -1,7 +1,7 @@
 """The iteration of Eqs. 19-20, for a block of problems at once, compiled by XLA.
 
-A problem is one beta and one start. Inside this file reconstruction vectors are stored `[P, D, B]`
-(problems, values, tiles): every long reduction then runs along contiguous memory.
+A problem is one temperature and one start. In this file reconstruction vectors are stored as
+`[P, D, B]` (problems, values, tiles): every long reduction then runs along contiguous memory.
 """
 
 from typing import NamedTuple
@@ -15,7 +15,7 @@ _SOUND = 1e-14  # sums of exponentials above this lost nothing to underflow, eve
 class State(NamedTuple):
     """Where a block of P problems stands.
 
-    Attributes:
+    Args:
         psi: `[P, D, B]`, reconstruction vectors.
         log_mass: `[P, B]`, log prior probability of the tiles.
         steps: `[P]` int32, steps taken.
@@ -31,10 +31,10 @@ class State(NamedTuple):
 class Limits(NamedTuple):
     """How far to iterate; tensors, because plain numbers would be compiled in.
 
-    Attributes:
+    Args:
         num_steps: int32 scalar, the most steps to take now.
-        smoothing: scalar in [0, 1), the weight of the old psi.
-        tolerance: scalar; a problem whose last step was shorter is left alone.
+        smoothing: The weight of the old psi, in [0, 1).
+        tolerance: A problem whose last step was shorter is left alone.
     """
 
     num_steps: tf.Tensor
@@ -43,10 +43,10 @@ class Limits(NamedTuple):
 
 
 def squared_distances(data: tf.Tensor, psi: tf.Tensor) -> tf.Tensor:
-    """`|x_i - psi_b|^2`: `[n, D]`, `[P, D, B]` -> `[P, n, B]`.
+    """Returns `|x_i - psi_b|^2`.
 
     Args:
-        data: `[n, D]`, centred: the matrix product cancels badly far from the origin.
+        data: `[n, D]`, less their mean: far from the origin the matrix product would cancel.
         psi: `[P, D, B]`.
 
     Returns:
@@ -66,19 +66,19 @@ def squared_distances(data: tf.Tensor, psi: tf.Tensor) -> tf.Tensor:
 
 
 def optimal_decoder(
-    data: tf.Tensor, beta: tf.Tensor, psi: tf.Tensor, log_mass: tf.Tensor
+    data: tf.Tensor, temperature: tf.Tensor, psi: tf.Tensor, log_mass: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """One plain step: the posterior of Eq. 19, then the decoder of Eq. 20.
+    """Returns the decoder of Eq. 20 for the posterior of Eq. 19: one plain step.
 
-        m_ib = exp(-|x_i - psi_b|^2 / (2 beta)) / c_i,      M_b = sum_i m_ib,
+        m_ib = exp(-|x_i - psi_b|^2 / (2 t)) / c_i,      M_b = sum_i m_ib,
         psi_b <- sum_i m_ib x_i / M_b
 
-    One exponential is taken a pair (i, b). Where a sum of them nearly underflows, they are taken
-    again, shifted by the maxima of rows and columns: then no sum can, however small beta is.
+    Each pair (i, b) takes one exponential. Where a sum of them nearly underflows, all are taken
+    again, shifted by the maxima of rows and columns: then none underflows, however small t is.
 
     Args:
         data: `[n, D]`.
-        beta: `[P]`.
+        temperature: t, `[P]`.
         psi: `[P, D, B]`.
         log_mass: `[P, B]`.
 
@@ -90,7 +90,8 @@ def optimal_decoder(
         >>> optimal_decoder(x, [1.0], tf.zeros([1, 1, 1]), tf.zeros([1, 1]))[0].numpy().item()
         0.0
     """
-    energy = squared_distances(data, psi) * (-0.5 / tf.convert_to_tensor(beta))[:, None, None]
+    factor = -0.5 / tf.convert_to_tensor(temperature)
+    energy = squared_distances(data, psi) * factor[:, None, None]
     log_mass = log_mass[:, None, :]
     sums, normalizer = _sums(data, energy, log_mass)
 
@@ -108,7 +109,7 @@ def optimal_decoder(
 
 
 def _sums(data: tf.Tensor, exponent: tf.Tensor, log_mass: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """`sum_i m_ib (x_i, 1)` `[P, D + 1, B]`, and the normalizer of m `[P, n, 1]`."""
+    """Returns `sum_i m_ib (x_i, 1)`, `[P, D + 1, B]`, and the normalizer of m, `[P, n, 1]`."""
     weights = tf.exp(exponent)
     normalizer = tf.matmul(weights, tf.exp(log_mass), transpose_b=True)
     scaled = tf.concat([data[None] / normalizer, 1 / normalizer], 2)  # [P, n, D + 1]
@@ -119,19 +120,21 @@ def project(
     mean: tf.Tensor,
     log_count: tf.Tensor,
     log_mass: tf.Tensor,
-    beta: tf.Tensor,
+    temperature: tf.Tensor,
     laplacian: tf.Tensor,
 ) -> tf.Tensor:
-    """Solve `(diag(h) + laplacian) psi = h * mean` with `h_a = pi_a M_a / (2 beta)`.
+    """Returns the Lipschitz projection of a decoder, by its symmetric form.
 
-    This is the symmetric form of the Lipschitz projection. Unlike the textbook form it does not
-    divide by `M_a`, so a tile that holds no posterior mass simply interpolates its neighbours.
+        (diag(h) + laplacian) psi = h * mean,    h_a = pi_a M_a / (2 t)
+
+    This form does not divide by `M_a`, so that a tile without posterior mass interpolates its
+    neighbours.
 
     Args:
         mean: `[P, D, B]`, the unconstrained optimum of Eq. 20.
         log_count: `[P, B]`, log M.
         log_mass: `[P, B]`.
-        beta: `[P]`.
+        temperature: t, `[P]`.
         laplacian: `[B, B]`, `diag(W 1) - W`.
 
     Returns:
@@ -142,7 +145,7 @@ def project(
         >>> project(tf.ones([1, 1, 2]), flat, flat, tf.ones([1]), tf.zeros([2, 2])).shape
         TensorShape([1, 1, 2])
     """
-    strength = tf.exp(log_count + log_mass) / (2 * beta[:, None])  # [P, B]
+    strength = tf.exp(log_count + log_mass) / (2 * temperature[:, None])  # [P, B]
     # A tile cut off from all others, with no mass, would make a zero row.
     strength = tf.maximum(strength, 1e-12 * tf.reduce_max(strength, 1, keepdims=True))
     factor = tf.linalg.cholesky(tf.linalg.diag(strength) + laplacian)
@@ -152,13 +155,23 @@ def project(
 
 def _advance(
     data: tf.Tensor,
-    beta: tf.Tensor,
+    temperature: tf.Tensor,
     state: State,
     limits: Limits,
     *,
     laplacian: tf.Tensor | None = None,
     learn_mass: bool = False,
 ) -> State:
+    """Returns the state after some more steps.
+
+    Args:
+        data: `[n, D]`.
+        temperature: `[P]`.
+        state: The state before.
+        limits: When to stop.
+        laplacian: `[B, B]`, by which each step is projected.
+        learn_mass: Whether the masses of tiles move too, by Proposition 5.
+    """
     log_points = tf.math.log(tf.cast(tf.shape(data)[0], data.dtype))
 
     def unfinished(step: tf.Tensor, state: State) -> tf.Tensor:
@@ -166,9 +179,9 @@ def _advance(
 
     def one_step(step: tf.Tensor, state: State) -> tuple[tf.Tensor, State]:
         active = state.change >= limits.tolerance
-        target, log_count = optimal_decoder(data, beta, state.psi, state.log_mass)
+        target, log_count = optimal_decoder(data, temperature, state.psi, state.log_mass)
         if laplacian is not None:
-            target = project(target, log_count, state.log_mass, beta, laplacian)
+            target = project(target, log_count, state.log_mass, temperature, laplacian)
         moved = (1 - limits.smoothing) * (target - state.psi)
         change = tf.reduce_sum(moved**2, [1, 2])
         log_mass = state.log_mass
@@ -192,18 +205,18 @@ advance = tf.function(_advance, jit_compile=True)
 
 @tf.function(jit_compile=True)
 def measure(
-    data: tf.Tensor, beta: tf.Tensor, psi: tf.Tensor, log_mass: tf.Tensor
+    data: tf.Tensor, temperature: tf.Tensor, psi: tf.Tensor, log_mass: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """What the encoder of Eq. 19 makes of the decoder `psi`.
+    """Returns the posterior of Eq. 19 for the decoder `psi`, its squared error and its KL.
 
     Args:
         data: `[n, D]`.
-        beta: `[P]`.
+        temperature: `[P]`.
         psi: `[P, D, B]`.
         log_mass: `[P, B]`.
 
     Returns:
-        `log m` `[P, n, B]`, `u = E|x - g(z)|^2` `[P]` and the mean KL in nats `[P]`.
+        `log m`, `[P, n, B]`; `u = E|x - g(z)|^2`, `[P]`; and the mean KL in nats, `[P]`.
 
     Example:
         >>> x = tf.constant([[-1.0], [1.0]])
@@ -211,10 +224,10 @@ def measure(
         1.0
     """
     squares = squared_distances(data, psi)
-    energy = squares / (-2 * beta[:, None, None])
+    energy = squares / (-2 * temperature[:, None, None])
     log_m = energy - tf.reduce_logsumexp(energy + log_mass[:, None, :], 2, keepdims=True)
     posterior = tf.exp(log_m + log_mass[:, None, :])
     u = tf.reduce_mean(tf.reduce_sum(posterior * squares, 2), 1)
     kl = tf.reduce_mean(tf.reduce_sum(tf.math.multiply_no_nan(log_m, posterior), 2), 1)
-    # Rounding alone takes the KL of a collapsed encoder below zero.
+    # Rounding can take the KL of a collapsed encoder below zero.
     return log_m, u, tf.nn.relu(kl)

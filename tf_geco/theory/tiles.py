@@ -5,42 +5,39 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from tf_geco.checks import is_positive_integer
 from tf_geco.theory.checks import Array
 
 
 def check_grid(grid: Sequence[int]) -> tuple[int, ...]:
-    """Return `grid` as a tuple of positive integers, or raise `ValueError`.
+    """Returns `grid` as a tuple of integers.
 
     Args:
-        grid: number of tiles along each latent dimension.
-
-    Returns:
-        The grid as a tuple.
+        grid: Number of tiles along each latent dimension.
 
     Raises:
-        ValueError: if the grid is empty or a side is not a positive integer.
+        ValueError: If the grid is empty or a side is not a positive integer.
 
     Example:
         >>> check_grid([32, 32])
         (32, 32)
     """
-    sides = tuple(int(side) for side in grid)
-    if not sides or min(sides) < 1 or any(a != b for a, b in zip(sides, grid, strict=True)):
-        raise ValueError(f"`grid` must list positive integers. Received: grid={grid}")
-    return sides
+    if not len(grid) or not all(map(is_positive_integer, grid)):
+        raise ValueError(f"`grid` must list positive integers. Received: grid={grid}.")
+    return tuple(map(int, grid))
 
 
 def tile_centers(grid: Sequence[int]) -> Array:
-    """Centres of the tiles of the latent box `[-1/2, 1/2]^d` with its uniform prior.
+    """Returns the centres of the tiles of the latent box `[-1/2, 1/2]^d` with its uniform prior.
 
     Args:
-        grid: number of tiles along each of the d latent dimensions.
+        grid: Number of tiles along each of the d latent dimensions.
 
     Returns:
         `[B, d]` with `B = prod(grid)`; the last dimension varies fastest.
 
     Raises:
-        ValueError: if the grid is empty or a side is not a positive integer.
+        ValueError: If the grid is empty or a side is not a positive integer.
 
     Example:
         >>> from tf_geco.theory import tile_centers
@@ -48,29 +45,29 @@ def tile_centers(grid: Sequence[int]) -> Array:
         [[-0.25, 0.0], [0.25, 0.0]]
 
     Reference:
-        Rezende and Viola, Taming VAEs, 2018, arXiv:1810.00597, Appendix A.
+        Rezende and Viola, "Taming VAEs", 2018, Appendix A.
     """
     axes = [(np.arange(side) + 0.5) / side - 0.5 for side in check_grid(grid)]
     return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(axes))
 
 
 def tile_distances(grid: Sequence[int]) -> Array:
-    """Squared latent distance integrated over two tiles, exactly.
+    """Returns the squared distance of latents, integrated over each pair of tiles, exactly.
 
         K_ab = integral over tiles a and b of |z - z'|^2 dz dz'
              = V^2 (|z_a - z_b|^2 + sum_d h_d^2 / 6)
 
-    with tile sides `h_d` and volume `V`. The diagonal is not zero: two points drawn from one
-    tile differ too.
+    with sides `h_d` and volume `V` of a tile. The diagonal is not zero: two latents of one tile
+    differ, too.
 
     Args:
-        grid: number of tiles along each latent dimension of the box `[-1/2, 1/2]^d`.
+        grid: Number of tiles along each latent dimension of the box `[-1/2, 1/2]^d`.
 
     Returns:
         `[B, B]`, symmetric and positive.
 
     Raises:
-        ValueError: if the grid is empty or a side is not a positive integer.
+        ValueError: If the grid is empty or a side is not a positive integer.
 
     Example:
         >>> from tf_geco.theory import tile_distances
@@ -78,7 +75,7 @@ def tile_distances(grid: Sequence[int]) -> Array:
         0.166667
 
     Reference:
-        Rezende and Viola, 2018, arXiv:1810.00597, Eq. 8.
+        Rezende and Viola, "Taming VAEs", 2018, Eq. 8.
     """
     centers = tile_centers(grid)
     sides = 1 / np.asarray(check_grid(grid), dtype=np.float64)

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from tf_geco.plotting._matplotlib import count_orders, pyplot
+from tf_geco.plotting._matplotlib import count_orders, exactly, figure_of, new_axes
 
 
 def trajectory(
@@ -19,7 +19,7 @@ def trajectory(
     Args:
         record: `Trajectory.arrays()`: `"step"`, `"cost"` `[T]`; `"measured"`, `"multiplier"`
             `[T, L]`.
-        tolerance: kappa, drawn as a line.
+        tolerance: Kappa, drawn as a line.
         index: Which of the L constraints to draw.
         axes: Three matplotlib axes to draw in, by default of a new figure.
 
@@ -27,12 +27,16 @@ def trajectory(
         The matplotlib figure.
 
     Raises:
-        ValueError: If the record is empty.
+        ValueError: If the record is empty, or there are not three axes.
 
     Example:
-    ```python
-    tf_geco.plotting.trajectory(callback.trajectory.arrays(), tolerance=0.1)
-    ```
+        >>> from tf_geco import plotting
+        >>> record = {"step": np.arange(3), "cost": np.array([9.0, 20.0, 15.0])}
+        >>> record["measured"] = np.array([[0.5], [0.2], [0.1]])
+        >>> record["multiplier"] = np.array([[1.0], [50.0], [80.0]])
+        >>> figure = plotting.trajectory(record, tolerance=0.1)
+        >>> [axes.get_title() for axes in figure.axes]
+        ['information plane', 'error', 'weight of the KL']
 
     Reference:
         Rezende and Viola, "Taming VAEs", 2018, Figure 3.
@@ -42,9 +46,7 @@ def trajectory(
     step, cost = record["step"], record["cost"]
     measured = record["measured"][:, index]
     beta = 1.0 / record["multiplier"][:, index]
-    if axes is None:
-        axes = pyplot().figure(figsize=(10, 3), layout="constrained").subplots(1, 3)
-    plane, error, weight = axes
+    plane, error, weight = exactly(3, new_axes(10, 3, 1, 3) if axes is None else axes)
     colour = {"c": step, "cmap": "viridis", "s": 8}
     plane.scatter(cost, measured, **colour)
     plane.set(xlabel="KL (nats)", ylabel="reconstruction error", title="information plane")
@@ -60,6 +62,6 @@ def trajectory(
         error.legend(frameon=False)
     for panel in (error, weight):
         count_orders(panel.yaxis)
-    for panel in axes:
+    for panel in (plane, error, weight):
         panel.spines[["top", "right"]].set_visible(False)
-    return plane.figure
+    return figure_of(plane)

@@ -1,53 +1,49 @@
 """Reconstruction fixed points of a high-capacity beta-VAE (Propositions 1 and 4)."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
+from tf_geco.checks import positive_integer
 from tf_geco.theory.blocks import solve_blocks
 from tf_geco.theory.checks import Array
 from tf_geco.theory.iteration import State, advance, advance_projected, measure
 from tf_geco.theory.problems import Options, Problems
 
 
-class FixedPoints(NamedTuple):
-    """What an infinitely flexible VAE does at a beta.
+@dataclass(frozen=True, eq=False)
+class FixedPoints:
+    """What an infinitely flexible VAE does at a temperature.
 
-    Leading dimensions `...` are those of `beta`, then those of `seed`: none for two scalars.
+    Leading dimensions `...` are those of `temperature`, then those of `seed`: none for two scalars.
 
-    Attributes:
+    Args:
         psi: `[..., B, D]`, the reconstruction of each tile, in data units.
         responsibilities: `[..., n, B]`, `m_ib = q(z|x_i) / pi(z)` on tile b; `sum_b m_ib pi_b = 1`.
         trajectory: `[..., T, B, D]`, psi from the start to the end, every `record_every` steps.
-        reconstruction_error: `[...]`, `u = E|x - g(z)|^2`, summed over the D values of a point.
-        kl: `[...]`, mean KL from posterior to prior, in nats.
-        steps: `[...]`, steps used.
+        squared_error: `[...]`, `u = E|x - g(z)|^2`, summed over the D values of a data point.
+        kl: `[...]`, mean KL of the posteriors from the prior, in nats.
+        steps: `[...]`, number of steps taken.
         converged: `[...]`, whether the last step was shorter than the tolerance.
     """
 
     psi: Array
     responsibilities: Array
     trajectory: Array
-    reconstruction_error: Array
+    squared_error: Array
     kl: Array
     steps: npt.NDArray[np.int32]
     converged: npt.NDArray[np.bool_]
 
 
 class Observables(NamedTuple):
-    """What remains of `FixedPoints` where its arrays are too many to keep.
+    """The fields of `FixedPoints` that are one number a problem."""
 
-    Attributes:
-        reconstruction_error: `[...]`, `u = E|x - g(z)|^2`.
-        kl: `[...]`, mean KL in nats.
-        steps: `[...]`, steps used.
-        converged: `[...]`, whether the last step was shorter than the tolerance.
-    """
-
-    reconstruction_error: Array
+    squared_error: Array
     kl: Array
     steps: npt.NDArray[np.int32]
     converged: npt.NDArray[np.bool_]
@@ -55,7 +51,7 @@ class Observables(NamedTuple):
 
 def fixed_points(
     data: npt.ArrayLike,
-    beta: npt.ArrayLike,
+    temperature: npt.ArrayLike,
     *,
     grid: Sequence[int] = (32, 32),
     smoothing: float = 0.9,
@@ -66,82 +62,79 @@ def fixed_points(
     initial: npt.ArrayLike | None = None,
     record_every: int = 10,
     dtype: str = "float32",
-    verbose: int = 0,
+    verbose: bool = False,
 ) -> FixedPoints:
-    """Iterate encoder and decoder of a high-capacity beta-VAE to their fixed points.
+    """Returns the fixed points of the encoder and the decoder of a high-capacity beta-VAE.
 
-        m_ib = exp(-|x_i - psi_b|^2 / (2 beta)) / c_i          (19)
+        m_ib = exp(-|x_i - psi_b|^2 / (2 t)) / c_i               (19, t the temperature)
         psi_b <- a psi_b + (1 - a) sum_i m_ib x_i / sum_j m_jb   (20, smoothed by a)
 
-    from a uniform prior on a grid of tiles. Defaults are those of the paper's Figure 2. A run that
-    does not converge says so in `converged` and still returns its state.
+    with a uniform prior on a grid of tiles. The defaults are those of the paper's Figure 2. A run
+    that does not converge returns where it ended, and says so in `converged`.
 
     Args:
         data: `[n, D]`, finite, at least two different points.
-        beta: positive, scalar or `[K]`, in squared data units (the decoder's variance).
-        grid: tiles along each latent dimension, `B = prod(grid)`.
-        smoothing: a in [0, 1), the weight of the old psi.
-        max_steps: stop after so many steps.
-        tolerance: stop when a step of the matrix psi is shorter, in data units.
-        noise: half-width of the uniform noise of the start, in units of the latent box's side.
-        seed: of the noise, one or several `[S]`.
-        initial: `[B, D]`, a start to use instead of `initial_psi`; noise and seed then do nothing.
-        record_every: steps between two points of the trajectory. It holds
-            `B D (max_steps / record_every + 2)` numbers a problem; the default looks smooth.
-        dtype: "float32", or "float64" for laws to twelve digits at half the speed.
-        verbose: 1 shows a progress bar.
+        temperature: Variance of the decoder, in squared data units; one, or several `[K]`.
+        grid: Number of tiles along each latent dimension, `B = prod(grid)`.
+        smoothing: The weight a of the old psi, in [0, 1).
+        max_steps: The most steps.
+        tolerance: Length of a step of the matrix psi, in data units, below which a run ends.
+        noise: Half-width of the uniform noise of the start; the latent box has sides of 1.
+        seed: Seed of the noise, or several `[S]`.
+        initial: `[B, D]`, a start of your own; noise and seed then do nothing.
+        record_every: Number of steps between two points of the trajectory, which takes
+            `B D (max_steps / record_every + 2)` numbers for each temperature and seed.
+        dtype: `"float32"`, or `"float64"` for twelve digits at half the speed.
+        verbose: Whether to show progress.
 
     Returns:
-        `FixedPoints`, all betas and seeds together; responsibilities take `K S n B` numbers.
+        `FixedPoints` of all temperatures and seeds; responsibilities take `K S n B` numbers.
 
     Raises:
-        ValueError: for non-finite or wrong-rank data, fewer than two different points, beta <= 0,
-            or an option out of its range.
+        ValueError: If the data are not a finite matrix of at least two different points, a
+            temperature is not positive, or an option is out of its range.
 
     Example:
         >>> from tf_geco.theory import fixed_points
         >>> found = fixed_points([[-1.0], [1.0]], [0.1, 4.0], grid=(8,), dtype="float64")
-        >>> found.reconstruction_error.round(2).tolist()  # 4 is above the critical temperature
+        >>> found.squared_error.round(2).tolist()  # 4 is above the critical temperature
         [0.0, 1.0]
 
     Reference:
-        Rezende and Viola, Taming VAEs, 2018, arXiv:1810.00597, Eqs. 3-6 and 18-20, Proposition 4.
+        Rezende and Viola, "Taming VAEs", 2018, Eqs. 3-6 and 18-20, Proposition 4.
     """
     options = Options(tuple(grid), smoothing, max_steps, tolerance, noise, dtype).checked()
-    if record_every < 1:
-        raise ValueError(f"`record_every` must be positive. Received: record_every={record_every}")
-    problems = Problems.pose(data, beta, options, seed, initial)
+    record_every = positive_integer(record_every, "record_every")
+    problems = Problems.pose(data, temperature, options, seed, initial)
     return solve(problems, record_every, verbose=verbose)
 
 
 def observables(
     data: npt.ArrayLike,
-    beta: npt.ArrayLike,
+    temperature: npt.ArrayLike,
     *,
     seed: int | Sequence[int] = 0,
-    verbose: int = 0,
+    verbose: bool = False,
     **options: Any,
 ) -> Observables:
-    """`fixed_points`, keeping numbers only: memory stays that of one block of problems a core.
+    """Returns `fixed_points` less its arrays, in the memory of one block of problems a core.
 
     Args:
         data: `[n, D]`.
-        beta: positive, scalar or `[K]`.
-        seed: of the noise, one or several `[S]`.
-        verbose: 1 shows a progress bar.
-        **options: grid, smoothing, max_steps, tolerance, noise and dtype of `fixed_points`.
-
-    Returns:
-        `Observables`, all betas and seeds together.
+        temperature: One, or several `[K]`.
+        seed: Seed of the noise, or several `[S]`.
+        verbose: Whether to show progress.
+        **options: `grid`, `smoothing`, `max_steps`, `tolerance`, `noise` and `dtype` of
+            `fixed_points`.
 
     Raises:
-        ValueError: as `fixed_points`.
+        ValueError: If an argument of `fixed_points` is not valid.
 
     Example:
         >>> observables([[-1.0], [1.0]], 4.0, grid=(8,)).steps.shape
         ()
     """
-    problems = Problems.pose(data, beta, Options(**options).checked(), seed)
+    problems = Problems.pose(data, temperature, Options(**options).checked(), seed)
 
     def solve_block(number: int) -> tuple[Array, ...]:
         block = problems.block(number)
@@ -154,18 +147,15 @@ def observables(
 
 
 def solve(
-    problems: Problems, record_every: int, laplacian: Array | None = None, verbose: int = 0
+    problems: Problems, record_every: int, laplacian: Array | None = None, verbose: bool = False
 ) -> FixedPoints:
-    """Solve all problems, projecting each step by a graph Laplacian where one is given.
+    """Returns the fixed points of all problems, each step projected if a Laplacian is given.
 
     Args:
-        problems: from `Problems.pose`.
-        record_every: steps between two points of the trajectory.
-        laplacian: `[B, B]`, `diag(W 1) - W` of Proposition 6, or None.
-        verbose: 1 shows a progress bar.
-
-    Returns:
-        `FixedPoints`.
+        problems: What `Problems.pose` returns.
+        record_every: Number of steps between two points of the trajectory.
+        laplacian: `[B, B]`, `diag(W 1) - W` of Proposition 6.
+        verbose: Whether to show progress.
 
     Example:
         >>> two = Problems.pose([[-1.0], [1.0]], [0.1, 4.0], Options(grid=(8,)))
@@ -174,9 +164,9 @@ def solve(
     """
 
     def solve_block(number: int) -> tuple[Array, ...]:
-        data, beta, _ = problems.block(number)
+        data, temperature, _ = problems.block(number)
         records, state = _record(problems, number, record_every, laplacian)
-        log_m, u, kl = measure(data, beta, state.psi, state.log_mass)
+        log_m, u, kl = measure(data, temperature, state.psi, state.log_mass)
         numbers = (tensor.numpy() for tensor in (u, kl, state.steps, state.change))
         return records, tf.exp(log_m).numpy(), *numbers
 
@@ -194,14 +184,14 @@ def solve(
 def _record(
     problems: Problems, number: int, record_every: int, laplacian: Array | None
 ) -> tuple[Array, State]:
-    data, beta, state = problems.block(number)
+    data, temperature, state = problems.block(number)
     step, extra = advance, {}
     if laplacian is not None:
         step, extra = advance_projected, {"laplacian": tf.constant(laplacian, state.psi.dtype)}
     records, left = [state.psi.numpy()], problems.options.max_steps
     while left > 0 and bool(tf.reduce_any(state.change >= problems.options.tolerance)):
         count = min(record_every, left)
-        state = step(data, beta, state, problems.limits(count), **extra)
+        state = step(data, temperature, state, problems.limits(count), **extra)
         records.append(state.psi.numpy())
         left -= count
     return np.stack(records, 1).transpose(0, 1, 3, 2), state

@@ -1,24 +1,26 @@
 """Equipartition of energy: the tiling a beta-VAE's encoder learns (Proposition 5)."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from tf_geco.theory.checks import Array, check_betas
+from tf_geco.checks import positive_number
+from tf_geco.theory.checks import Array
 
 
-class Equipartition(NamedTuple):
-    """The prior probabilities at which the ELBO is largest for given energies.
+@dataclass(frozen=True, eq=False)
+class Equipartition:
+    """The prior probabilities at which the ELBO is largest, by energies H_ia and temperature t.
 
-    Attributes:
-        gamma: `[A]`, prior probability of each partition element; sums to 1.
-        occupation: `[A]`, `1/n sum_i e^(-H_ia / beta) / sum_b e^(-H_ib / beta) gamma_b`: 1 on every
+    Args:
+        gamma: `[A]`, the prior probability of each partition element; sums to 1.
+        occupation: `[A]`, `1/n sum_i [e^(-H_ia / t) / sum_b e^(-H_ib / t) gamma_b]`: 1 on every
             element that keeps its mass, at most 1 on one that lost it.
-        gap: nats by which the ELBO can still be raised, at most: `log max occupation`.
-        steps: iterations used.
-        converged: whether the gap fell below the tolerance.
+        gap: `log max occupation`: the ELBO can rise by so many nats at most.
+        steps: Iterations used.
+        converged: Whether the gap fell below the tolerance.
     """
 
     gamma: Array
@@ -30,31 +32,32 @@ class Equipartition(NamedTuple):
 
 def equipartition(
     energies: npt.ArrayLike,
-    beta: float = 1.0,
+    temperature: float = 1.0,
     *,
     tolerance: float = 1e-9,
     max_steps: int = 100_000,
 ) -> Equipartition:
-    """Solve Proposition 5 for the prior probability of each element of the partition.
+    """Returns the prior probability of each element of the partition: solves Proposition 5.
 
-        sum_i e^(-H_ia / beta) / sum_b e^(-H_ib / beta) gamma_b = n     for every a with gamma_a > 0
+        sum_i [e^(-H_ia / t) / sum_b e^(-H_ib / t) gamma_b] = n     for every a with gamma_a > 0
 
-    by `gamma_a <- gamma_a occupation_a` (Blahut-Arimoto), which raises the ELBO at every step. The
-    paper states the equation for every a; where the maximum lies at `gamma_a = 0` the left side is
-    at most n instead. As beta -> 0 with one element a data point, `gamma -> 1/n`: Proposition 2.
+    with t the temperature, by `gamma_a <- gamma_a occupation_a` (Blahut-Arimoto), which raises the
+    ELBO at every step. The paper states the equation for every a; where the ELBO is largest at
+    `gamma_a = 0`, the left side is at most n. With one element for each data point, `gamma`
+    approaches 1/n as t approaches 0: Proposition 2.
 
     Args:
-        energies: `[n, A]`, H_ia, the Hamiltonian of data point i on element a;
+        energies: `[n, A]`, H_ia, the Hamiltonian of data point i on element a:
             `|x_i - psi_a|^2 / 2` for squared errors.
-        beta: positive, in the units of the energies.
-        tolerance: stop when the gap is smaller, in nats.
-        max_steps: stop after so many; elements that must vanish do so like 1 / steps.
+        temperature: t, in the unit of the energies.
+        tolerance: The gap, in nats, below which the iteration stops.
+        max_steps: The most steps; the mass of elements that must vanish falls like 1 / steps.
 
     Returns:
-        `Equipartition`, in float64.
+        An `Equipartition`, in float64.
 
     Raises:
-        ValueError: if the energies are not a finite matrix, or beta is not positive.
+        ValueError: If the energies are not a finite matrix, or `temperature` is not positive.
 
     Example:
         >>> from tf_geco.theory import equipartition
@@ -62,42 +65,38 @@ def equipartition(
         [0.5, 0.5]
 
     Reference:
-        Rezende and Viola, Taming VAEs, 2018, arXiv:1810.00597, Proposition 5, Appendix C.6.
+        Rezende and Viola, "Taming VAEs", 2018, Proposition 5, Appendix C.6.
     """
     H = np.asarray(energies, dtype=np.float64)
     if H.ndim != 2 or H.size == 0 or not np.isfinite(H).all():
         raise ValueError(
             "`energies` must be a finite matrix [points, elements]. "
-            f"Received: energies of shape {H.shape}"
+            f"Received: energies of shape {H.shape}."
         )
-    log_gamma, steps = _iterate(
-        tf.constant(-H / float(check_betas(beta))),
-        tf.constant(tolerance, tf.float64),
-        tf.constant(max_steps),
-    )
-    occupation = np.exp(_log_occupation(tf.constant(-H / float(beta)), log_gamma).numpy())
+    scores = tf.constant(-H / positive_number(temperature, "temperature"))
+    log_gamma, steps = _iterate(scores, tf.constant(tolerance, tf.float64), tf.constant(max_steps))
+    occupation = np.exp(_log_occupation(scores, log_gamma).numpy())
     gap = max(0.0, float(np.log(occupation.max())))
     gamma = tf.nn.softmax(log_gamma).numpy()
     return Equipartition(gamma, occupation, gap, int(steps), gap <= tolerance)
 
 
 def restriction_error(responsibilities: npt.ArrayLike, elements: npt.ArrayLike) -> float:
-    """How far posteriors are from mixtures of restrictions of the prior, in nats.
+    """Returns how far posteriors are from mixtures of restrictions of the prior, in nats.
 
-    A mixture of restrictions, `q(z|x_i) = pi(z) sum_a w_ia [z in element a]`, has a constant
-    ratio `m_ib = q / pi` over the tiles b of each element. This is the largest spread of `log m_ib`
-    within an element, over all points that give the element more than a millionth of the prior's
-    density.
+    In a mixture of restrictions, `q(z|x_i) = pi(z) sum_a w_ia [z in element a]`, the ratio
+    `m_ib = q / pi` is the same on all tiles b of an element. The distance is the largest spread of
+    `log m_ib` within an element; points whose `m_ib` is below 1e-6 on all of it do not count.
 
     Args:
         responsibilities: `[n, B]`, `m_ib = q(z|x_i) / pi(z)`.
         elements: `[B]`, the element of the partition that each tile belongs to.
 
     Returns:
-        0 for an exact mixture of restrictions.
+        The distance; 0 for an exact mixture of restrictions.
 
     Raises:
-        ValueError: if there is not one element a tile, or a responsibility is negative.
+        ValueError: If there is not one element for each tile, or a responsibility is negative.
 
     Example:
         >>> from tf_geco.theory import restriction_error
@@ -105,14 +104,14 @@ def restriction_error(responsibilities: npt.ArrayLike, elements: npt.ArrayLike) 
         0.0
 
     Reference:
-        Rezende and Viola, 2018, arXiv:1810.00597, Proposition 5.
+        Rezende and Viola, "Taming VAEs", 2018, Proposition 5.
     """
     m, labels = np.asarray(responsibilities, dtype=np.float64), np.asarray(elements)
     if m.ndim != 2 or labels.shape != m.shape[1:] or not (m >= 0).all():
         raise ValueError(
             "`responsibilities` must be a matrix [points, tiles], not negative, and `elements` "
             "name one element for each tile. "
-            f"Received: shapes {m.shape} and {labels.shape}"
+            f"Received: shapes {m.shape} and {labels.shape}."
         )
     worst = 0.0
     for element in np.unique(labels):

@@ -5,46 +5,57 @@ from typing import Any
 
 import numpy as np
 
-from tf_geco.plotting._matplotlib import count_orders, pyplot
+from tf_geco.plotting._matplotlib import count_orders, exactly, figure_of, new_axes, pyplot
 from tf_geco.plotting.images import as_colour
 
 
-def tolerance_guide(guide: Any) -> Any:
+def tolerance_guide(guide: Any, *, axes: Any = None) -> Any:
     """Draws what each reconstruction error means on a data set.
 
-    On the left the error of linear codes, with the tolerances that were asked about as lines. On
-    the right, if the data are images, three of them by those codes, and blurred to each tolerance.
+    The first panel has the error of linear codes, with the tolerances as lines. For images, two
+    more show three examples: by these codes, and blurred to each tolerance.
 
     Args:
         guide: `tf_geco.tolerance_guide(data)`, or anything with its attributes.
+        axes: Matplotlib axes to draw in, three for images and otherwise one; by default of a new
+            figure.
 
     Returns:
         The matplotlib figure.
 
+    Raises:
+        ValueError: If there are not so many axes.
+
     Example:
-    ```python
-    figure = tf_geco.plotting.tolerance_guide(tf_geco.tolerance_guide(images))
-    figure.savefig("errors.png")
-    ```
+        >>> import tf_geco
+        >>> numbers = np.random.default_rng(0).normal(size=(40, 6))
+        >>> figure = tf_geco.plotting.tolerance_guide(tf_geco.tolerance_guide(numbers))
+        >>> figure.axes[0].get_ylabel()
+        'RMS error'
     """
     if guide.examples.ndim != 4 or guide.examples.shape[-1] not in (1, 3):
-        figure = pyplot().figure(figsize=(4.5, 3.5), layout="constrained")
-        _draw_errors(figure.subplots(), guide)
-        return figure
-    figure = pyplot().figure(figsize=(9, 4), layout="constrained")
-    left, right = figure.subfigures(1, 2, width_ratios=[1, 1.2])
-    _draw_errors(left.subplots(), guide)
+        (errors,) = exactly(1, new_axes(4.5, 3.5) if axes is None else axes)
+        _draw_errors(errors, guide)
+        return figure_of(errors)
+    errors, upper, lower = exactly(3, _new_axes() if axes is None else axes)
+    _draw_errors(errors, guide)
     names = ["mean", *map(str, guide.components[1:])]
     labels = [f"{name}\n{error:.3f}" for name, error in zip(names, guide.errors, strict=True)]
     codes = dict(zip(labels, guide.projections, strict=True))
     blurs = dict(zip((f"{t:g}" for t in guide.tolerances), guide.blurred, strict=True))
     columns = 1 + max(len(codes), len(blurs))
-    upper, lower = right.subplots(2, 1)
     _draw_strip(upper, codes | {"data\n0": guide.examples}, columns)
     upper.set_title("PCA: number of components, RMS error", fontsize="medium")
     _draw_strip(lower, blurs | {"data": guide.examples}, columns)
     lower.set_title("blurred to an RMS error", fontsize="medium")
-    return figure
+    return figure_of(errors)
+
+
+def _new_axes() -> list[Any]:
+    """Returns axes of a new figure: one on the left, two on the right."""
+    figure = pyplot().figure(figsize=(9, 4), layout="constrained")
+    left, right = figure.subfigures(1, 2, width_ratios=[1, 1.2])
+    return [left.subplots(), *right.subplots(2, 1)]
 
 
 def _draw_errors(axes: Any, guide: Any) -> None:

@@ -6,49 +6,47 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from tf_geco.theory.fixed_points import FixedPoints, solve
 from tf_geco.theory.lipschitz import lipschitz_multipliers, lipschitz_weights
 from tf_geco.theory.problems import Options, Problems
+from tf_geco.theory.reconstructions import FixedPoints, solve
 from tf_geco.theory.tiles import tile_centers
 
 
 def lipschitz_fixed_points(
     data: npt.ArrayLike,
-    beta: npt.ArrayLike,
+    temperature: npt.ArrayLike,
     *,
     radius: float = np.inf,
     strength: float = 1.0,
     slope: float = 1.0,
     seed: int | Sequence[int] = 0,
     record_every: int = 10,
-    verbose: int = 0,
+    verbose: bool = False,
     **options: Any,
 ) -> FixedPoints:
-    """Fixed points of a high-capacity beta-VAE whose decoder is Lipschitz (Figure 7).
+    """Returns the fixed points of a high-capacity beta-VAE with a Lipschitz decoder (Figure 7).
 
-    After each step of `fixed_points` the reconstruction vectors are replaced by their projection,
-    `psi <- a psi + (1 - a) P x_bar`, with constant multipliers on all pairs of tiles within
-    `radius`.
+    Each step of `fixed_points` is projected, `psi <- a psi + (1 - a) P x_bar`, with one multiplier
+    for all pairs of tiles within `radius`.
 
     Args:
         data: `[n, D]`.
-        beta: positive, scalar or `[K]`.
-        radius: of the constraint; infinite is global. See `lipschitz_multipliers`.
-        strength: of the constraint; 0 is `fixed_points`. A tile is pulled by its data with
-            about `n / (2 beta B)` and by other tiles with `strength` times the row sum of C; the
-            figure changes where the second is between a hundredth of the first and all of it.
-            Stronger constraints collapse everything.
-        slope: L, the largest slope allowed. Only `strength / slope^2` matters at a fixed strength.
-        seed: of the start, one or several.
-        record_every: steps between two points of the trajectory.
-        verbose: 1 shows a progress bar.
-        **options: of `fixed_points`; dtype is "float64" unless given.
+        temperature: Variance of the decoder, in squared data units; one, or several `[K]`.
+        radius: Radius of the constraint, see `lipschitz_multipliers`; infinite is global.
+        strength: Multiplier of the constraint; 0 is `fixed_points`. The data pull a tile with about
+            `n / (2 temperature B)`, other tiles with `strength` times the row sum of C. The figure
+            changes while the second is between 0.01 and 1 of the first; beyond, all collapses.
+        slope: L, the largest slope allowed. Only `strength / slope^2` matters.
+        seed: Seed of the noise of the start, or several.
+        record_every: Number of steps between two points of the trajectory.
+        verbose: Whether to show progress.
+        **options: Options of `fixed_points`; here `dtype` is `"float64"` by default.
 
     Returns:
-        `FixedPoints`.
+        `FixedPoints` of all temperatures and seeds.
 
     Raises:
-        ValueError: as `fixed_points` and `lipschitz_multipliers`.
+        ValueError: If an argument of `fixed_points` or `lipschitz_multipliers` is not valid.
 
     Example:
         >>> from tf_geco.theory import largest_slope, lipschitz_fixed_points
@@ -59,27 +57,27 @@ def lipschitz_fixed_points(
         True
 
     Reference:
-        Rezende and Viola, Taming VAEs, 2018, arXiv:1810.00597, Appendix B and Figure 7.
+        Rezende and Viola, "Taming VAEs", 2018, Appendix B and Figure 7.
     """
     chosen = Options(**{"dtype": "float64", **options}).checked()
     multipliers = lipschitz_multipliers(chosen.grid, radius=radius, strength=strength)
     W = lipschitz_weights(chosen.grid, multipliers, slope=slope)
     laplacian = np.diag(W.sum(1)) - W if strength > 0 else None
-    return solve(Problems.pose(data, beta, chosen, seed), record_every, laplacian, verbose)
+    return solve(Problems.pose(data, temperature, chosen, seed), record_every, laplacian, verbose)
 
 
 def largest_slope(psi: npt.ArrayLike, grid: Sequence[int]) -> float:
-    """The largest `|psi_a - psi_b| / |z_a - z_b|` over all pairs of tiles.
+    """Returns the largest `|psi_a - psi_b| / |z_a - z_b|` over all pairs of tiles.
 
     Args:
         psi: `[B, D]`.
-        grid: tiles along each latent dimension, `B = prod(grid)`.
+        grid: Number of tiles along each latent dimension, `B = prod(grid)`.
 
     Returns:
-        The slope, in data units over the side of the latent box.
+        The slope, in data units per side of the latent box.
 
     Raises:
-        ValueError: if psi has not one row a tile.
+        ValueError: If `psi` has not one row for each tile.
 
     Example:
         >>> from tf_geco.theory import largest_slope
@@ -90,7 +88,7 @@ def largest_slope(psi: npt.ArrayLike, grid: Sequence[int]) -> float:
     if vectors.ndim != 2 or len(vectors) != len(centers):
         raise ValueError(
             f"`psi` must have one row for each of the {len(centers)} tiles of grid={tuple(grid)}. "
-            f"Received: psi of shape {vectors.shape}"
+            f"Received: psi of shape {vectors.shape}."
         )
     a, b = np.triu_indices(len(centers), 1)
     rise = np.linalg.norm(vectors[a] - vectors[b], axis=1)

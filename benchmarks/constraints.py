@@ -67,7 +67,7 @@ class Fixed(tf_geco.multipliers.Rule):
     def __init__(self, multipliers):
         self.multipliers = multipliers
 
-    def __call__(self, log_multiplier, error, memory, first, steps):
+    def __call__(self, log_multiplier, error, memory, **_):
         return tf.math.log(tf.constant(self.multipliers, tf.float32)), memory
 
 
@@ -94,6 +94,7 @@ def train(cell, rule, options):
     model.compile(keras.optimizers.Adam(1e-3), jit_compile=False, steps_per_execution=10)
     data = tf_geco.datasets.load("mnist5k", BATCH_SIZE, "train", seed=options.seed).repeat()
     last = options.steps // 20
+    model.objective.plan(options.steps)
     model.fit(data.take(options.steps - last), verbose=0)
     found = model.fit(data.take(last), verbose=0).history
     return {

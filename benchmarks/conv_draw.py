@@ -26,7 +26,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 import tf_geco
-from tf_geco.models.conv_draw import PRESETS
+from tf_geco.models.conv_draw.model import PRESETS
 
 RESULTS = Path(__file__).parent / "results" / "conv_draw.json"
 MEDIUM = {"steps": 8, "latent_channels": 12, "hidden_channels": 64, "kernel_size": 5}

@@ -3,7 +3,7 @@
     python benchmarks/holes.py [--steps 3000] [--latent-dim 16] [--sigma 0.1]
 
 Trains a VAE with RealNVP posteriors on 4,500 MNIST digits by its ELBO (beta 1), measures its
-reconstruction error, and trains the same network by GECO with that error as its wish.
+reconstruction error, and trains the same network by GECO with that error as its tolerance.
 Prints the table and writes it to benchmarks/results/holes.json.
 """
 
@@ -88,8 +88,8 @@ def main():
     elbo = train(tf_geco.ELBO(options.sigma), train_images, options)
     results = {"ELBO": measure(elbo, train_images, test_images)}
     print(table(results), flush=True)
-    wish = tf_geco.constraints.ReconstructionError(results["ELBO"]["rmse_train"])
-    geco = train(tf_geco.GECO([wish]), train_images, options)
+    error = tf_geco.constraints.ReconstructionError(results["ELBO"]["rmse_train"])
+    geco = train(tf_geco.GECO([error]), train_images, options)
     results["GECO"] = measure(geco, train_images, test_images)
     print(table(results), flush=True)
     versions = {

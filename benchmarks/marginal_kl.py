@@ -173,10 +173,10 @@ def plain_flow(model, indices):
     h = tf.gather(model.context, indices)
 
     def parameters(network):
-        weights = tf.concat([network.of_latents.kernel, network.of_context.kernel], axis=0)
+        weights = tf.concat([network.of_latents.kernel, network.of_features.kernel], axis=0)
 
         def call(a, depth):
-            hidden = tf.nn.relu(tf.concat([a, h], -1) @ weights + network.of_context.bias)
+            hidden = tf.nn.relu(tf.concat([a, h], -1) @ weights + network.of_features.bias)
             raw, shift = tf.split(hidden @ network.last.kernel + network.last.bias, 2, axis=-1)
             return shift, 2.0 * tf.tanh(raw / 2.0)
 

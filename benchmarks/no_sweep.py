@@ -116,9 +116,9 @@ class Runs:
 
     def geco(self, group, kappa, steps, seed):
         """Returns the run of GECO, with its defaults: it knows how long it will be."""
-        wish = tf_geco.constraints.ReconstructionError(kappa)
+        error = tf_geco.constraints.ReconstructionError(kappa)
         name = f"geco {kappa:g} in {steps}"
-        return self.get(group, name, tf_geco.GECO([wish]), [steps], seed)
+        return self.get(group, name, tf_geco.GECO([error]), [steps], seed)
 
     def save(self):
         """Writes what is finished, with the versions of what it ran on."""
@@ -140,7 +140,7 @@ def sweep(runs, group, steps, seed, width):
 
 def baselines(runs, group, steps, seed):
     """Trains the ELBOs that need no sweep: annealed by hand, either way it is read; optimal."""
-    anneal = tf_geco.schedules.LinearAnneal(2.0, 0.7, steps=1000)
+    anneal = keras.optimizers.schedules.PolynomialDecay(2.0, 1000, 0.7)
     runs.get(group, "annealed beta, sigma 0.1", tf_geco.ELBO(0.1, anneal), steps, seed)
     runs.get(group, "annealed sigma", tf_geco.ELBO(anneal), steps, seed)
     runs.get(group, "optimal sigma", tf_geco.ELBO("optimal"), steps, seed)

@@ -83,6 +83,10 @@ def measure(networks, steps_per_execution, steps, rounds, progress):
     digits = tf_geco.datasets.load("mnist5k", BATCH, split="train")
     batches = list(digits.map(lambda image, label: image))
     data = tf.data.Dataset.from_tensor_slices(tf.stack(batches)).repeat()
+    # At the end of `fit` the iterator waits for the thread of the autotuner, up to seconds.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    data = data.with_options(options)
     models = contestants(networks)
     for model in models.values():
         model.compile(keras.optimizers.Adam(1e-3), steps_per_execution=steps_per_execution)

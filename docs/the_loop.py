@@ -11,6 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import tf_geco
+from tf_geco.multipliers.pace import pace
 
 TOLERANCE, LATENT_DIM, STEPS = 0.1, 32, 3000
 BLUE, RED, GREY = "tab:blue", "tab:red", "0.55"
@@ -32,17 +33,11 @@ def train(start: float | str) -> dict[str, np.ndarray]:
     return callback.trajectory.arrays()
 
 
-def pace(error: float, steps: np.ndarray) -> np.ndarray:
-    """Returns the error along which lambda stands still: -de/dt = s(e) b K_I / K_P."""
-    rule = tf_geco.multipliers.ProportionalIntegral()
-    rate = rule.integral / rule.proportional
-    rate *= min(1.0, rule.periods / (rate * STEPS))
-    errors = []
-    for _ in range(int(steps[-1]) + 1):
-        errors.append(error)
-        softened = error / np.sqrt(1 + abs(error) / rule.knee)
-        error -= softened * rate
-    return np.array(errors)[steps]
+def planned(error: float, steps: np.ndarray) -> np.ndarray:
+    """Returns the error along which lambda stands still: -de/dt = p."""
+    share = tf_geco.multipliers.PlannedPace().share
+    rate = pace(np.ones(steps[-1] + 1), np.arange(steps[-1] + 1), STEPS, share).numpy()
+    return error * np.cumprod(1.0 - rate)[steps]
 
 
 def draw_loop(axes: Any) -> None:
@@ -52,7 +47,7 @@ def draw_loop(axes: Any) -> None:
         (1.4, 1): "networks and Adam\nminimise KL + $\\lambda$ D/2 (RE / $\\kappa^2$ - 1)",
         (4.25, 1): "moving average\nof about 100 steps",
         (6.6, 1): "error\ne = log (RE / $\\kappa^2$)",
-        (9.3, 1): "rule\n$\\Delta$ log $\\lambda$ = $K_I$ e + $K_P$ $\\Delta$e",
+        (9.3, 1): "rule\n$\\Delta$ log $\\lambda$ = 10 ($\\Delta$e + p)",
     }
     for place, text in boxes.items():
         axes.text(*place, text, ha="center", va="center", bbox=box)
@@ -80,7 +75,7 @@ def draw_runs(panels: Any, runs: dict[str, dict[str, np.ndarray]]) -> None:
         multiplier.plot(run["step"], run["multiplier"], color=colour, lw=1.2)
         kl.plot(run["step"], run["cost"], color=colour, lw=1.2, label=name)
         if not error.collections and len(error.lines) == 1:
-            error.plot(run["step"], pace(excess[0], run["step"]), "--", color=GREY, label="pace")
+            error.plot(run["step"], planned(excess[0], run["step"]), "--", color=GREY, label="plan")
     error.axhline(0, color=RED, lw=0.8)
     error.set(title="e = log (RE / $\\kappa^2$)", xlabel="step")
     error.legend(frameon=False)

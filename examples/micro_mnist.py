@@ -17,7 +17,7 @@
 #
 # Figure 8 of "Taming VAEs" (Rezende and Viola, 2018): a VAE with RealNVP posteriors and two
 # latents learns seven digits. The best posteriors are tiles: together they cover the prior, and
-# none overlaps another more than the wish for reconstruction allows. Trained by its ELBO the
+# none overlaps another more than the tolerance allows. Trained by its ELBO the
 # model leaves holes, from which it would draw no digit at all. Trained by GECO it is asked for a
 # reconstruction error of `kappa`, and spends what is left on closing them.
 #
@@ -49,10 +49,10 @@ batch = np.repeat(digits, 16, axis=0)  # each step sees 16 latents of each digit
 # %% [markdown]
 # ## One model, four objectives
 #
-# With its likelihood at the optimal sigma the ELBO knows no good enough: it sharpens seven
-# digits as long as it may. A wish of `kappa` = 0.05 is a reconstruction that looks perfect, 0.2
-# one that tells only the most unlike digits apart, and 0.5 is met by the mean of all digits, so
-# that nothing need be spent at all.
+# With its likelihood at the optimal sigma the ELBO has no error at which it stops: it sharpens
+# seven digits for as long as it trains. A tolerance of `kappa` = 0.05 is a reconstruction that
+# looks perfect, and 0.2 one that tells only the most unlike digits apart. The mean of all digits
+# meets 0.5, so that tolerance costs no nats at all.
 
 # %%
 STEPS = int(os.environ.get("STEPS", "3000"))

@@ -1,7 +1,7 @@
 """Train a VAE on real handwritten digits to the error you ask for, without choosing a beta.
 
     python examples/quickstart.py                     # a few minutes on two CPU cores
-    python examples/quickstart.py --tolerance 0.15    # a looser wish, a cheaper code
+    python examples/quickstart.py --tolerance 0.15    # a looser tolerance, a cheaper code
 
 It writes a figure, a model and a SavedModel to `outputs/`.
 """

@@ -28,8 +28,8 @@
 # | `PatchNCC(0.8)` (pNCC) | correlated patches, any brightness | shape and edges |
 # | `ClassificationAccuracy(0.95, classifier)` (CLA) | the same label | meaning, no more |
 #
-# It takes five to ten minutes on two cores and needs no download of data. That is time for some
-# wishes to be met, and for the others nearly; with `EPOCHS=60` in the environment they have more.
+# It takes five to ten minutes on two cores and needs no download of data. In that time
+# some tolerances are met and the others nearly; `EPOCHS=60` in the environment gives them more.
 
 # %%
 # On Colab, run this cell first.
@@ -78,7 +78,7 @@ def of_colors(classifier):
 
 
 # %% [markdown]
-# ## One VAE, four wishes
+# ## One VAE, four constraints
 
 
 # %%
@@ -130,11 +130,11 @@ def show(images, models, title, path):
     figure.savefig(path, dpi=120, bbox_inches="tight")
 
 
-def compare(name, shape, wishes, **options):
+def compare(name, shape, asked, **options):
     """Trains the VAE under each constraint on a data set, and draws the result."""
     data, test = tf_geco.datasets.load(name, batch_size=64, **options)
     images = next(iter(test))[0][:9]
-    models = {key: train(c, data, shape) for key, c in wishes.items()}
+    models = {key: train(c, data, shape) for key, c in asked.items()}
     show(images, models, name, f"which_constraint_{name}.png")
 
 
@@ -151,25 +151,25 @@ def compare(name, shape, wishes, **options):
 
 # %%
 both = [ClassificationAccuracy(0.95, classifier), ReconstructionError(0.2)]
-wishes = constraints(classifier, error=0.1, feature_error=0.1, correlation=0.8, accuracy=0.95)
-compare("mnist5k", (28, 28, 1), wishes | {"CLA + RE": both})
+asked = constraints(classifier, error=0.1, feature_error=0.1, correlation=0.8, accuracy=0.95)
+compare("mnist5k", (28, 28, 1), asked | {"CLA + RE": both})
 
 # %% [markdown]
 # ## Coloured digits
 #
 # Three digits lie over one another as red, green and blue, so there is three times as much to say.
-# The network and its training stay the same, so the wishes must be looser; but not FRE's, because
-# an error of 0.2 is met by one texture for all digits, at no nats.
+# The network and its training stay the same, so the tolerances are looser. Only FRE's is not,
+# because one texture for all digits meets 0.2 at no nats.
 #
-# Nats compare only where wishes are met, and 20 epochs are short: look at what was asked and what
-# came out, printed above the picture. `EPOCHS=60` gives them time. CLA could save most of its nats
-# even then: one label of 1,000 is worth 7.
+# Compare nats only where tolerances are met. 20 epochs are short: what was asked and what came out
+# is printed above the picture, and `EPOCHS=60` gives more time. Even then CLA could save most of
+# its nats: one label of 1,000 is worth 7.
 
 # %%
-wishes = constraints(
+asked = constraints(
     of_colors(classifier), error=0.2, feature_error=0.1, correlation=0.7, accuracy=0.8
 )
-compare("color_mnist", (28, 28, 3), wishes, size=4480)
+compare("color_mnist", (28, 28, 3), asked, size=4480)
 
 # %% [markdown]
 # ## Which, then?

@@ -16,7 +16,7 @@ from tests.catalogue import MODELS, batches, mirrored, train
 
 every_model = pytest.mark.parametrize("case", MODELS.values(), ids=MODELS)
 # The batch norm of a replica sees its own half of the batch, so it is no single device's.
-COMPARABLE = [name for name in MODELS if name not in ("users_networks", "optimal_sigma")]
+COMPARABLE = [name for name in MODELS if name != "users_networks"]
 
 # Keras's own `fit` fails on several workers unless a batch is a single tensor.
 WORKERS = [name for name in COMPARABLE if MODELS[name].context_shape is None]
@@ -81,7 +81,7 @@ def test_parameter_servers_are_refused(monkeypatch):
 
     monkeypatch.setattr(tf.distribute, "get_strategy", ParameterServers)
     with pytest.raises(ValueError, match="ParameterServerStrategy` is not supported"):
-        tf_geco.replicas.refuse_parameter_servers()
+        tf_geco.strategies.refuse_parameter_servers()
 
 
 def test_two_workers_are_a_single_device(tmp_path, no_noise):

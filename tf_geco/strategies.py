@@ -73,6 +73,15 @@ def apply_gradients(
         context.merge_call(where_replicas_meet, args=(accept, gradients))
 
 
+def chosen_xla(model: keras.Model) -> bool:
+    """Returns whether to compile by XLA: as the user says, else where there is an accelerator.
+
+    On a CPU it takes longer to compile than it saves, and steps are no faster.
+    """
+    asked = (model.get_compile_config() or {}).get("jit_compile", "auto")
+    return bool(model.jit_compile) and (asked != "auto" or has_accelerator())
+
+
 def compiled_forward(model: keras.Model, forward: Callable) -> Callable:
     """Returns a forward pass that XLA compiles by itself, if the model asks for XLA on replicas.
 

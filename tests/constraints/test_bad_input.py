@@ -40,7 +40,7 @@ from tf_geco.constraints import (
         (lambda: NegativeLogLikelihood(1.0, unit="bits"), "`unit` must be one of"),
         (lambda: NegativeLogLikelihood(1.0, "poisson"), "`likelihood` must be a function"),
         (lambda: NegativeLogLikelihood(-1.0), "`tolerance` must be a positive"),
-        (lambda: from_function(brightness, 0.0, "b"), "give `scale`"),
+        (lambda: from_function(brightness, 0.0, "b"), "A tolerance of 0 needs a `scale`"),
         (lambda: from_function(brightness, 0.4, "b", form="=="), "`form` must be"),
         (lambda: from_function("mean", 0.4, "b"), "`fn` must be a function"),
         (lambda: from_function(None, 0.4, "b"), "`fn` must be a function"),
@@ -114,7 +114,9 @@ def test_functions_return_one_number_per_example(argument, shape):
     x, y, outputs = batch()
     functions = {"fn": brightness, argument: lambda x, y, outputs: tf.ones(shape)}
     constraint = from_function(functions.pop("fn"), 0.4, "mine", **functions)
-    with pytest.raises(ValueError, match=r"'mine'.*one number per example, of shape \[B\]") as error:
+    with pytest.raises(
+        ValueError, match=r"'mine'.*one number per example, of shape \[B\]"
+    ) as error:
         constraint(x, y=y, outputs=outputs)
     assert f"of shape {shape}" in str(error.value)
 
@@ -151,5 +153,6 @@ def test_what_needs_data_says_so():
 def test_data_of_an_unknown_shape_are_refused():
     with pytest.raises(ValueError, match="needs data of a fixed shape"):
         ReconstructionError(0.1)(
-            keras.KerasTensor((None, None)), outputs={"reconstruction": keras.KerasTensor((None, None))}
+            keras.KerasTensor((None, None)),
+            outputs={"reconstruction": keras.KerasTensor((None, None))},
         )

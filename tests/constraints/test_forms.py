@@ -80,7 +80,7 @@ def test_each_constraint_has_its_own_bounds():
     for _ in range(600):
         objective.update(sums)
     np.testing.assert_allclose(objective.multiplier, [2.0, 50.0], rtol=1e-5)
-    assert tf_geco.GECO.from_config(objective.get_config()).limits == [[0.1, 2.0], [0.5, 50.0]]
+    assert tf_geco.GECO.from_config(objective.get_config()).bounds == [[0.1, 2.0], [0.5, 50.0]]
 
 
 def test_a_cost_of_the_objectives_own_counts_in_nats():

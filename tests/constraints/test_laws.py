@@ -66,8 +66,8 @@ def test_what_is_measured_knows_no_tolerance_and_no_step(name):
     x, y, outputs = batch()
     expected = one(x, y=y, outputs=outputs)
     first, other = one.tolerance, OTHER[name]
-    for tolerance in (other, line(first, other, 10)):
-        tolerance = keras.saving.serialize_keras_object(tolerance)
+    for given in (other, line(first, other, 10)):
+        tolerance = keras.saving.serialize_keras_object(given)
         copy = type(one).from_config({**one.get_config(), "tolerance": tolerance})
         copy(x, y=y, outputs=outputs)
         copy.set_weights(one.get_weights())

@@ -11,8 +11,8 @@ from scipy.special import logsumexp
 from tests.evaluation.tables import RNG, FlowTable, OddTable, Table, numerical_marginal_kl, table
 from tf_geco import evaluation
 from tf_geco.evaluation.batches import Batches
-from tf_geco.evaluation.log_densities import log_sum_densities
 from tf_geco.evaluation.coverage import draw, draw_examples
+from tf_geco.evaluation.log_densities import log_sum_densities
 
 
 @pytest.mark.parametrize("d", [1, 2])

@@ -76,7 +76,7 @@ def test_learned_prior_trains():
         def build(self, *_):
             self.mean = self.add_weight(shape=(2,), name="mean", initializer="zeros")
 
-        def call(self, context=None):
+        def call(self, features=None):
             return tfd.MultivariateNormalDiag(tf.convert_to_tensor(self.mean), tf.ones(2))
 
     model = tf_geco.VAE(*dense_networks((6,), 2, (8,)), DiagonalNormal(2), geco(), LearnedPrior())

@@ -9,8 +9,8 @@ import tf_geco
 from tests.catalogue import line
 from tests.objectives.prepared import algorithm_1, geco, prepared
 from tf_geco.constraints import KLDivergence, ReconstructionError
-from tf_geco.multipliers import Exponential, ProportionalIntegral
-from tf_geco.objectives.objective import RESERVED
+from tf_geco.multipliers import Exponential, PlannedPace
+from tf_geco.objectives.arguments import RESERVED
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ from tf_geco.objectives.objective import RESERVED
         (lambda: geco(band=-1), "band=-1"),
         (lambda: Exponential(0), "rate=0"),
         (lambda: algorithm_1(rate=0), "rate=0"),
-        (lambda: ProportionalIntegral(proportional=-1), "proportional=-1"),
+        (lambda: PlannedPace(gain=-1), "gain=-1"),
         (lambda: ReconstructionError(-0.1), "tolerance=-0.1"),
         (lambda: ReconstructionError("0.1"), "tolerance='0.1'"),
         (lambda: ReconstructionError(0.1, reduction="max"), "reduction='max'"),

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 import tf_geco
 from tf_geco.constraints import Constraint
-from tf_geco.multipliers import Exponential, ProportionalIntegral
+from tf_geco.multipliers import Exponential, PlannedPace
 
 FLOORS = [0.5, 0.25, 1.0]
 
@@ -55,7 +55,7 @@ RULES = {
     "algorithm_1": lambda constraints: tf_geco.GECO.algorithm_1(constraints, 0.02),
     "exponential_scaled": lambda constraints: tf_geco.GECO(constraints, rule=Exponential(0.02)),
     "proportional_integral": lambda constraints: tf_geco.GECO(
-        constraints, rule=ProportionalIntegral(0.02, 2.0)
+        constraints, rule=PlannedPace(5.0, share=0.2)
     ),
     "default": tf_geco.GECO,
 }

@@ -190,7 +190,7 @@ def test_what_no_example_counts_for_moves_nothing_of_its_own():
     objective.constraints[0].measure = lambda x, y=None, outputs=None: x[:, 0]
     start = objective.multiplier.numpy()
     for value in (1.0, 3.0):
-        sums = objective(batch(value, np.nan, 0.0))
+        sums = objective(batch(value, np.nan, 0.0), cost=tf.zeros(4))
         np.testing.assert_array_equal(sums.counts, [4, 0, 4])
         np.testing.assert_array_equal(objective.verdict(sums)["feasible"], 0.0)
         alone_sums = alone(tf.fill([4, 1], value))
@@ -203,6 +203,16 @@ def test_what_no_example_counts_for_moves_nothing_of_its_own():
     objective.update(objective(batch(1.0, 2.0, 1.0)))
     np.testing.assert_allclose(objective.violations()[1], 1.5, rtol=1e-6)
     assert objective.multiplier[1] > start[1]
+
+
+def test_a_cost_that_is_not_given_is_unknown():
+    objective = geco()
+    sums = objective(tf.constant([[1.5], [3.5]]))
+    np.testing.assert_array_equal(sums.counts, [2, 0])
+    np.testing.assert_allclose(objective.loss(sums), objective.multiplier[0] / 0.5 * 2, rtol=1e-6)
+    objective.update(sums)
+    assert np.isnan(objective.cost_average)
+    np.testing.assert_allclose(objective.violations(), [2.0], rtol=1e-6)
 
 
 @pytest.mark.parametrize(("excess", "feasible"), [(0.0, 1), (0.0499, 1), (0.0501, 0), (-0.9, 1)])

@@ -60,8 +60,8 @@ def test_equals_tensorflow_probability_with_one_dense_layer_of_latents_and_conte
 
     def parameters(network):
         def call(a, depth):
-            weights = tf.concat([network.of_latents.kernel, network.of_context.kernel], axis=0)
-            hidden = tf.nn.relu(tf.concat([a, h], -1) @ weights + network.of_context.bias)
+            weights = tf.concat([network.of_latents.kernel, network.of_features.kernel], axis=0)
+            hidden = tf.nn.relu(tf.concat([a, h], -1) @ weights + network.of_features.bias)
             raw, shift = tf.split(hidden @ network.last.kernel + network.last.bias, 2, axis=-1)
             return shift, 2.0 * tf.tanh(raw / 2.0)
 

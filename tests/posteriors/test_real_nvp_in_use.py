@@ -63,7 +63,7 @@ def test_a_flow_can_be_the_prior():
             self.flow = RealNVP(3, couplings=2, hidden=8)
             self.flow.build((None, 1))
 
-        def call(self, context=None):
+        def call(self, features=None):
             q = self.flow(tf.ones([1, 1]))
             base = tfd.Independent(tfd.Normal(q.distribution.mean()[0], tf.ones(3)), 1)
             return tfd.TransformedDistribution(base, q.bijector)

@@ -1,4 +1,4 @@
-"""The law of state: who looks changes nothing, what resumes is exact, what is used twice is fresh."""
+"""The law of state: looking changes nothing, resuming is exact, what is used twice is fresh."""
 
 import keras
 import numpy as np
@@ -106,11 +106,13 @@ def test_noise_of_the_users_layers_resumes(kind, tmp_path):
 
 def test_an_objective_serves_one_model():
     objective = tf_geco.GECO([ReconstructionError(0.1)])
-    first = plain_vae(objective)
-    with pytest.raises(ValueError, match="already trains another model"):
+    first, second = plain_vae(objective), plain_vae(objective)
+    second.train_on_batch(DATA)
+    with pytest.raises(ValueError, match="has trained another model"):
+        first.train_on_batch(DATA)
+    with pytest.raises(ValueError, match="has trained another model"):
         plain_vae(objective)
-    plain_vae(tf_geco.GECO.from_config(objective.get_config()))
-    del first
+    plain_vae(tf_geco.GECO.from_config(objective.get_config())).train_on_batch(DATA)
 
 
 def test_a_constraint_serves_data_of_one_shape():
@@ -147,7 +149,7 @@ def test_a_network_that_measures_stays_as_it_is_and_trainable():
     for a, b in zip(before, network.get_weights(), strict=True):
         np.testing.assert_array_equal(a, b)
     assert network.trainable
-    assert len(model.trainable_variables) == 10
+    assert len(model.trainable_variables) == 8
 
 
 def test_a_network_that_measures_itself_is_refused():
@@ -245,3 +247,28 @@ def test_best_weights_of_an_elbo_and_of_averages():
     assert callback.best_epoch is not None
     for a, b in zip(model.get_weights(), averaged[callback.best_epoch], strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_an_objective_without_a_batch_says_so():
+    objective = tf_geco.GECO([ReconstructionError(0.1)])
+    for ask in (objective.violations, objective.logs, lambda: objective.multiplier):
+        with pytest.raises(ValueError, match="has no state yet"):
+            ask()
+
+
+@pytest.mark.parametrize(
+    "latents", [(None, 4, 2), [(None, 4), (None, 2, 2)], {"a": (None, 5), "b": (None, 3)}]
+)
+def test_latents_may_be_several(latents):
+    objective = tf_geco.GECO([ReconstructionError(0.1)])
+    objective.build((None, 16), None, {"reconstruction": (None, 16), "latents": latents})
+    np.testing.assert_allclose(objective.multiplier, [8 / 16])
+
+
+def test_tensorboard_shows_reconstructions_of_conditional_models(tmp_path):
+    case = MODELS["conditional_conv_draw"]
+    model, data = case.compiled(jit_compile=False), case.data()
+    images = keras.tree.map_structure(lambda part: part[:2], data)
+    callback = tf_geco.GECOCallback(log_dir=str(tmp_path), images=images)
+    model.fit(batches(data), verbose=0, callbacks=[callback])
+    assert list(tmp_path.iterdir())

@@ -34,7 +34,7 @@ def out_of_reach(objective: GECO, trajectory: Trajectory, seen: np.ndarray) -> l
     half = len(trajectory) // 2
     if record["step"][-1] - record["step"][half] < MEMORIES / (1.0 - objective.decay):
         return []
-    upper = np.array(objective.limits)[:, 1]
+    upper = np.array(objective.bounds)[:, 1]
     violated = ~(objective.excess().numpy() <= objective.band)
     multiplier, error = record["multiplier"][half:], errors(objective, record["mean"][half:])
     rise = np.log(multiplier[-1] / multiplier[0])

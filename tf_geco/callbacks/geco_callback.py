@@ -21,9 +21,9 @@ class GECOCallback(keras.callbacks.Callback):
     it. Every epoch it adds to the logs, and so to the progress bar and the history: `lambda`,
     `beta` (1 / lambda, for a single constraint) and `C_ma`.
 
-    Each `fit` starts patience and best weights anew, and another model a new trajectory. What counts
-    as feasible is the `band` of the objective, judged by C_ma. An ELBO asks for nothing, so there
-    the cost is its loss.
+    Each `fit` starts patience and best weights anew, and another model a new trajectory. What
+    counts as feasible is the `band` of the objective, judged by C_ma. An ELBO asks for nothing, so
+    there the cost is its loss.
 
     Args:
         every: Steps between two records of the trajectory. 10 costs little and draws smooth curves.

@@ -12,8 +12,8 @@ class Board:
 
     Args:
         log_dir: Folder to write to.
-        images: A few inputs of the model to reconstruct every epoch: images `[n, H, W, C]`, or what a
-            conditional model takes; or `None`.
+        images: A few inputs of the model to reconstruct every epoch: images `[n, H, W, C]`, or what
+            a conditional model takes; or `None`.
 
     Raises:
         ImportError: If TensorBoard is not installed; TensorFlow alone cannot write its files.

@@ -5,9 +5,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tf_geco.constraints.constraint import Constraint, straight_through
+from tf_geco.constraints.constraint import Constraint
 from tf_geco.constraints.features import as_network
 from tf_geco.constraints.inputs import entry, refuse_misspelt
+from tf_geco.constraints.values import straight_through
 from tf_geco.schedules import Schedule
 
 
@@ -27,9 +28,8 @@ class ClassificationAccuracy(Constraint):
 
     Args:
         tolerance: kappa, between 0 and 1, or a schedule of it.
-        classifier: A Keras model or layer, images -> class probabilities `[B, K]`. Training leaves it as it
-            is.
-            `tf_geco.models.classifier` makes one.
+        classifier: A Keras model or layer, images -> class probabilities `[B, K]`. Training
+            leaves it as it is. `tf_geco.models.classifier` makes one.
         from_logits: Whether the classifier returns logits.
         strict: Whether what must reach kappa is the share of reconstructions whose most probable
             class is the true one. `False`, the default, is the paper's: the mean probability of the
@@ -109,7 +109,7 @@ class ClassificationAccuracy(Constraint):
 
     def _one_hot(self, y: Any, classes: int) -> tf.Tensor:
         if isinstance(y, dict):
-            refuse_misspelt(y)
+            refuse_misspelt(y, "label")
         label = y.get("label") if isinstance(y, dict) else y
         if label is None:
             raise ValueError(

@@ -1,28 +1,16 @@
 """The constraint: what it measures of each example, and the bound on the mean of that."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from tf_geco.checks import positive_number
 from tf_geco.configs import rebuilt
+from tf_geco.constraints.values import Measured, per_example
 from tf_geco.schedules import Schedule, as_schedule, value_at
 
 LEAST_RATIO = 1e-6
-
-
-class Measured(NamedTuple):
-    """What a constraint measures of a batch.
-
-    Args:
-        values: `[B]`.
-        counts: How much each example counts, `[B]`, zero for one that does not; `None` if all
-            count alike.
-    """
-
-    values: tf.Tensor
-    counts: tf.Tensor | None = None
 
 
 @keras.saving.register_keras_serializable(package="tf_geco")
@@ -65,7 +53,9 @@ class Constraint(keras.layers.Layer):
         A `Measured`: values `[B]`, and how much each of them counts.
 
     Raises:
-        ValueError: If `tolerance` is neither a positive number nor a schedule, or `form` is unknown.
+        ValueError: If `tolerance` is neither a positive number nor a schedule, or `form` is not
+            one of the two.
+        TypeError: If a subclass overrides `call`.
 
     Example:
     ```python
@@ -254,41 +244,3 @@ def size_of(constraint: Any) -> int:
     if constraint.size is None:
         raise ValueError(f"Constraint '{constraint.name}' is not built yet: call it on data first.")
     return constraint.size
-
-
-def per_example(values: Any, who: str) -> tf.Tensor:
-    """Returns values as float32 `[B]`.
-
-    Args:
-        values: `[B]`.
-        who: The beginning of the error.
-
-    Raises:
-        ValueError: If the values have another rank.
-    """
-    values = tf.cast(values, tf.float32)
-    if values.shape.rank != 1:
-        raise ValueError(
-            f"{who} one number per example, of shape [B]. "
-            f"Received: a tensor of shape {tuple(values.shape)}."
-        )
-    return values
-
-
-def straight_through(strict: tf.Tensor, proxy: tf.Tensor) -> tf.Tensor:
-    """Returns the value of `strict` with the gradient of `proxy`.
-
-    Lambda sees the strict value, which may have no gradient (an accuracy, a count); the weights of
-    the model follow the proxy, which should fall where the strict value falls.
-
-        strict + proxy - stop_gradient(proxy)
-
-    Args:
-        strict: `[B]`.
-        proxy: `[B]`, finite.
-
-    Reference:
-        Cotter et al., "Optimization with non-differentiable constraints with applications to
-        fairness, recall, churn, and other goals", 2019, arXiv:1809.04198, Section 4.
-    """
-    return tf.stop_gradient(tf.cast(strict, proxy.dtype) - proxy) + proxy

@@ -7,7 +7,12 @@ import keras
 import tensorflow as tf
 
 from tf_geco.constraints.constraint import SquaredError
-from tf_geco.constraints.inputs import any_observed, image_and_reconstruction, mask_of
+from tf_geco.constraints.inputs import (
+    any_observed,
+    check_same_shape,
+    image_and_reconstruction,
+    mask_of,
+)
 from tf_geco.schedules import Schedule
 
 
@@ -24,9 +29,10 @@ class FeatureReconstructionError(SquaredError):
     Args:
         tolerance: kappa, in the unit of the features, or a schedule of it.
         features: A Keras model or layer, images `[B, H, W, C]` -> features `[B, ...]`, or a list of
-            such. Training leaves it as it is. By default `LocalStatistics()`, which needs no training. For a
-            layer of a network take `keras.Model(network.inputs, network.get_layer(name).output)`;
-            for several, a list of outputs, whose errors are averaged.
+            such. Training leaves it as it is. By default `LocalStatistics()`, which needs no
+            training. For a layer of a network take
+            `keras.Model(network.inputs, network.get_layer(name).output)`; for several, a list of
+            outputs, whose errors are averaged.
         name: Name in logs and plots.
 
     Call arguments:
@@ -61,6 +67,7 @@ class FeatureReconstructionError(SquaredError):
 
     def build(self, x_shape: Any, y_shape: Any = None, outputs_shape: Any = None) -> None:
         """Learns the number of features of an example."""
+        check_same_shape(x_shape, outputs_shape, self.name)
         features = keras.tree.flatten(self.features(keras.KerasTensor(x_shape)))
         self.size = sum(math.prod(feature.shape[1:]) for feature in features)
 

@@ -7,7 +7,8 @@ import keras
 import tensorflow as tf
 
 from tf_geco.checks import finite_number, positive_number
-from tf_geco.constraints.constraint import Constraint, per_example, straight_through
+from tf_geco.constraints.constraint import Constraint
+from tf_geco.constraints.values import per_example, straight_through
 from tf_geco.schedules import Schedule
 
 Function = Callable[[Any, Any, Any], tf.Tensor]
@@ -15,87 +16,7 @@ Function = Callable[[Any, Any, Any], tf.Tensor]
 
 @keras.saving.register_keras_serializable(package="tf_geco")
 class FunctionConstraint(Constraint):
-    """A constraint on the mean of a function's values; see `from_function`."""
-
-    def __init__(
-        self,
-        fn: Function,
-        tolerance: float | Schedule,
-        name: str,
-        *,
-        form: str = "<=",
-        proxy: Function | None = None,
-        where: Function | None = None,
-        scale: float | None = None,
-        nats: float = 1.0,
-        **kwargs: Any,
-    ) -> None:
-        for argument, function in {"fn": fn, "proxy": proxy, "where": where}.items():
-            if not callable(function) and (function is not None or argument == "fn"):
-                raise ValueError(f"`{argument}` must be a function. Received: {function!r}.")
-        super().__init__(tolerance, form=form, name=name, **kwargs)
-        self.fn, self.proxy, self.where = fn, proxy, where
-        self.given_scale = None if scale is None else positive_number(scale, "scale")
-        self.given_nats = positive_number(nats, "nats")
-        if tolerance == 0 and scale is None:
-            raise ValueError(
-                "With a tolerance of 0, give `scale`, the violation that counts as 100 %; by default "
-                f"that is the size of the tolerance. Received: tolerance={tolerance}, scale=None."
-            )
-
-    def check_tolerance(self, tolerance: Any, name: str = "tolerance") -> float:
-        """Returns the tolerance as a float: any finite number."""
-        return finite_number(tolerance, name)
-
-    def measure(self, x: Any, y: Any = None, outputs: Any = None) -> Any:
-        """Returns the function's value for each example, and which of them count, `[B]` each."""
-        value = self._value(self.fn, x, y, outputs)
-        if self.proxy is not None:
-            value = straight_through(value, self._value(self.proxy, x, y, outputs))
-        return value if self.where is None else (value, self.where(x, y, outputs))
-
-    def _value(self, function: Function, x: Any, y: Any, outputs: Any) -> tf.Tensor:
-        who = f"Constraint '{self.name}': its function must return"
-        return per_example(function(x, y, outputs), who)
-
-    def scale(self, step: Any = 0) -> Any:
-        """Returns the violation that counts as 100 %, by default the size of the tolerance."""
-        return abs(self.tolerance_at(step)) if self.given_scale is None else self.given_scale
-
-    @property
-    def is_ratio(self) -> bool:
-        """No: the values of a function may be anything."""
-        return False
-
-    def nats(self, step: Any = 0) -> float:
-        """Returns what a violation of one `scale` is worth in the loss when lambda is 1."""
-        return self.given_nats
-
-    def get_config(self) -> dict[str, Any]:
-        """Returns the arguments of `__init__`."""
-        serialize = keras.saving.serialize_keras_object
-        return {
-            **super().get_config(),
-            "fn": serialize(self.fn),
-            "proxy": serialize(self.proxy),
-            "where": serialize(self.where),
-            "scale": self.given_scale,
-            "nats": self.given_nats,
-        }
-
-
-def from_function(
-    fn: Function,
-    tolerance: float | Schedule,
-    name: str,
-    *,
-    form: str = "<=",
-    proxy: Function | None = None,
-    where: Function | None = None,
-    scale: float | None = None,
-    nats: float = 1.0,
-) -> FunctionConstraint:
-    """Returns a constraint on the mean of a function's values.
+    """A constraint on the mean of a function's values; `from_function` makes one.
 
         E[fn(x, y, outputs)] <= tolerance        form "<="
         E[fn(x, y, outputs)] >= tolerance        form ">="
@@ -140,9 +61,100 @@ def from_function(
         Rezende and Viola, "Taming VAEs", 2018, Section 3; for proxies Cotter et al., 2019,
         arXiv:1809.04198.
     """
-    return FunctionConstraint(
-        fn, tolerance, name, form=form, proxy=proxy, where=where, scale=scale, nats=nats
-    )
+
+    def __init__(
+        self,
+        fn: Function,
+        tolerance: float | Schedule,
+        name: str,
+        *,
+        form: str = "<=",
+        proxy: Function | None = None,
+        where: Function | None = None,
+        scale: float | None = None,
+        nats: float = 1.0,
+        **kwargs: Any,
+    ) -> None:
+        for argument, function in {"fn": fn, "proxy": proxy, "where": where}.items():
+            if not callable(function) and (function is not None or argument == "fn"):
+                raise ValueError(f"`{argument}` must be a function. Received: {function!r}.")
+        super().__init__(tolerance, form=form, name=name, **kwargs)
+        self.fn, self.proxy, self.where = fn, proxy, where
+        self.given_scale = None if scale is None else positive_number(scale, "scale")
+        self.given_nats = positive_number(nats, "nats")
+        if tolerance == 0 and scale is None:
+            raise ValueError(
+                "A tolerance of 0 needs a `scale`, the violation that counts as 100 %. "
+                f"Received: tolerance={tolerance}, scale=None."
+            )
+
+    def check_tolerance(self, tolerance: Any, name: str = "tolerance") -> float:
+        """Returns the tolerance as a float: any finite number."""
+        return finite_number(tolerance, name)
+
+    def measure(self, x: Any, y: Any = None, outputs: Any = None) -> Any:
+        """Returns the function's value for each example, and which of them count, `[B]` each."""
+        value = self._value(self.fn, x, y, outputs)
+        if self.proxy is not None:
+            value = straight_through(value, self._value(self.proxy, x, y, outputs))
+        return value if self.where is None else (value, self.where(x, y, outputs))
+
+    def _value(self, function: Function, x: Any, y: Any, outputs: Any) -> tf.Tensor:
+        who = f"Constraint '{self.name}': its function must return"
+        return per_example(function(x, y, outputs), who)
+
+    def scale(self, step: Any = 0) -> Any:
+        """Returns the violation that counts as 100 %, by default the size of the tolerance."""
+        return abs(self.tolerance_at(step)) if self.given_scale is None else self.given_scale
+
+    @property
+    def is_ratio(self) -> bool:
+        """No: the values of a function may be anything."""
+        return False
+
+    def nats(self, step: Any = 0) -> float:
+        """Returns what a violation of one `scale` is worth in the loss when lambda is 1."""
+        return self.given_nats
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of `__init__`."""
+        serialize = keras.saving.serialize_keras_object
+        return {
+            **super().get_config(),
+            "fn": serialize(self.fn),
+            "proxy": serialize(self.proxy),
+            "where": serialize(self.where),
+            "scale": self.given_scale,
+            "nats": self.given_nats,
+        }
+
+
+def from_function(
+    fn: Function, tolerance: float | Schedule, name: str, **options: Any
+) -> FunctionConstraint:
+    """Returns a constraint on the mean of a function's values.
+
+        E[fn(x, y, outputs)] <= tolerance        form "<="
+        E[fn(x, y, outputs)] >= tolerance        form ">="
+
+    Args:
+        fn: (x, y, outputs) -> values `[B]`.
+        tolerance: kappa, any number in the unit of the values, or a schedule of it.
+        name: Name in logs and plots.
+        **options: `form`, `proxy`, `where`, `scale`, `nats`, as in `FunctionConstraint`.
+
+    Raises:
+        ValueError: If an argument is of the wrong kind, or `scale` is missing for a tolerance of 0.
+
+    Example:
+    ```python
+    def brightness(x, y, outputs):
+        return tf.reduce_mean(outputs["reconstruction"], axis=(1, 2, 3))
+
+    constraint = tf_geco.constraints.from_function(brightness, 0.2, "brightness")
+    ```
+    """
+    return FunctionConstraint(fn, tolerance, name, **options)
 
 
 def between(

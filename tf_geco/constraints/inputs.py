@@ -5,8 +5,6 @@ from typing import Any
 
 import tensorflow as tf
 
-ENTRIES = ("mask", "label")
-
 
 def entry(outputs: Any, key: str, name: str) -> Any:
     """Returns `outputs[key]`, or says which constraint misses it."""
@@ -21,7 +19,7 @@ def mask_of(y: Any, x: Any) -> tf.Tensor | None:
 
     Args:
         y: Whatever the data set yields beside x; a mask is its entry `"mask"`.
-        x: Data `[B, ...]`; the mask has the same shape, or 1 along axes that it does not tell apart.
+        x: Data `[B, ...]`; the mask has the same shape, or 1 along some axes.
 
     Raises:
         ValueError: If the shapes do not fit, a key of `y` is almost one that is read, or `y` itself
@@ -30,7 +28,7 @@ def mask_of(y: Any, x: Any) -> tf.Tensor | None:
     if not isinstance(y, dict):
         refuse_bare_mask(y, x)
         return None
-    refuse_misspelt(y)
+    refuse_misspelt(y, "mask")
     if "mask" not in y:
         return None
     mask = tf.cast(y["mask"], tf.bool)
@@ -54,15 +52,29 @@ def refuse_bare_mask(y: Any, x: Any) -> None:
         )
 
 
-def refuse_misspelt(y: dict) -> None:
-    """Raises an error if a key of `y` is almost one that constraints read."""
-    for key in y:
-        near = difflib.get_close_matches(str(key).lower(), ENTRIES, n=1, cutoff=0.75)
-        if near and key != near[0] and near[0] not in y:
-            raise ValueError(
-                f"Nothing reads `y[{key!r}]`; did you mean `y[{near[0]!r}]`? "
-                f"Received: y with the keys {sorted(map(str, y))}."
-            )
+def refuse_misspelt(y: dict, entry: str) -> None:
+    """Raises an error if a key of `y` is almost the entry that is looked for."""
+    near = difflib.get_close_matches(entry, [str(key).lower() for key in y], n=1, cutoff=0.75)
+    if near and entry not in y:
+        raise ValueError(
+            f"Nothing reads `y[{near[0]!r}]`; did you mean `y[{entry!r}]`? "
+            f"Received: y with the keys {sorted(map(str, y))}."
+        )
+
+
+def check_same_shape(x_shape: Any, outputs_shape: Any, name: str) -> None:
+    """Raises an error if the reconstruction does not have the shape of the data.
+
+    Raises:
+        ValueError: If so, or if there is no reconstruction.
+    """
+    shape = entry(outputs_shape, "reconstruction", name)
+    if tuple(shape[1:]) != tuple(x_shape[1:]):
+        raise ValueError(
+            f"Constraint '{name}' compares the data with the reconstruction, so they must have the "
+            f"same shape. Received: data of shape {tuple(x_shape)}, reconstruction of shape "
+            f"{tuple(shape)}."
+        )
 
 
 def observed(x: tf.Tensor, reconstruction: tf.Tensor, mask: tf.Tensor | None) -> tf.Tensor:
@@ -81,11 +93,7 @@ def image_and_reconstruction(
     reconstruction = entry(outputs, "reconstruction", name)
     x = tf.cast(x, reconstruction.dtype)
     if not x.shape.is_compatible_with(reconstruction.shape):
-        raise ValueError(
-            f"Constraint '{name}' compares the data with the reconstruction, so they must have the "
-            f"same shape. Received: data of shape {tuple(x.shape)}, reconstruction of shape "
-            f"{tuple(reconstruction.shape)}."
-        )
+        check_same_shape(x.shape, {"reconstruction": reconstruction.shape}, name)
     x = tf.ensure_shape(x, reconstruction.shape)
     return observed(x, reconstruction, mask), reconstruction
 

@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from tf_geco.constraints.constraint import SquaredError
-from tf_geco.constraints.inputs import entry, image_and_reconstruction, mask_of, only
+from tf_geco.constraints.inputs import check_same_shape, image_and_reconstruction, mask_of, only
 from tf_geco.schedules import Schedule
 
 
@@ -69,13 +69,7 @@ class ReconstructionError(SquaredError):
 
     def build(self, x_shape: Any, y_shape: Any = None, outputs_shape: Any = None) -> None:
         """Learns D, the number of values of an example."""
-        shape = entry(outputs_shape, "reconstruction", self.name)
-        if tuple(shape[1:]) != tuple(x_shape[1:]):
-            raise ValueError(
-                f"Constraint '{self.name}' compares the data with the reconstruction, so they must "
-                f"have the same shape. Received: data of shape {tuple(x_shape)}, reconstruction of "
-                f"shape {tuple(shape)}."
-            )
+        check_same_shape(x_shape, outputs_shape, self.name)
         if None in x_shape[1:]:
             raise ValueError(
                 f"Constraint '{self.name}' needs data of a fixed shape. "

@@ -1,37 +1,57 @@
 """Data, batch by batch, for functions that must see all of it."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from tf_geco.checks import positive_integer
+from tf_geco.constraints.inputs import mask_of
+from tf_geco.strategies import replica_count
+from tf_geco.training.batch import Batch
+
+
+class Examples(NamedTuple):
+    """A batch of examples.
+
+    Args:
+        x: Data, `[B, ...]` or a structure of such, with zeros in place of missing values.
+        y: `{"mask": mask}`, a boolean array of what is observed, or `{}` where nothing is missing.
+        number: Number of true examples; the others fill up the batch.
+    """
+
+    x: Any
+    y: dict[str, np.ndarray]
+    number: int
 
 
 class Batches:
-    """The examples x of a data set, in batches of one size, as often as they are asked for.
+    """The examples of a data set, in batches of one size, as often as they are asked for.
 
     All batches have one shape, so that a function is compiled once: the last one is filled up with
     copies of an example, and comes with the number of its true examples.
 
     Args:
         data: An array `[N, ...]`, a structure of arrays, `(x, y)` or `(x, y, sample_weight)`, or a
-            `tf.data.Dataset` (or another iterable, such as a list) of batches of such; labels and
-            weights are not used.
+            `tf.data.Dataset` (or another iterable, such as a list) of batches of such. Of y only
+            `y["mask"]` is used, which says what is observed; weights are not.
         batch_size: Number of examples that are computed at once.
-        multiple: Every batch is filled up to a multiple of this, the number of replicas.
+        model: Every batch is filled up to a multiple of the number of its replicas, and its target
+            is what a mask belongs to. Without a model that is x, or of a dictionary the "target".
 
     Raises:
-        ValueError: If the data are empty, infinite, readable only once, or their parts differ in
-            length.
+        ValueError: If the data are empty, infinite, readable only once, their parts differ in
+            length, or a mask is not as constraints want it.
     """
 
-    def __init__(self, data: Any, batch_size: int, multiple: int = 1) -> None:
+    def __init__(self, data: Any, batch_size: int, model: Any = None) -> None:
         self.data = data
-        self.multiple = multiple
-        self.batch_size = _round_up(positive_integer(batch_size, "batch_size"), multiple)
+        self.multiple = 1 if model is None else replica_count(model)
+        self.target = getattr(model, "target", target_of)
+        self.with_target = getattr(model, "with_target", with_target)
+        self.batch_size = _round_up(positive_integer(batch_size, "batch_size"), self.multiple)
         self.is_iterable = hasattr(data, "__iter__") and not _is_arrays(data)
         if isinstance(data, tf.data.Dataset) and data.cardinality() == tf.data.INFINITE_CARDINALITY:
             raise ValueError("The data never end. Remove `repeat()`, or add `take(n)`.")
@@ -41,22 +61,23 @@ class Batches:
                 f"Received: {type(data).__name__}."
             )
 
-    def __iter__(self) -> Iterator[tuple[Any, int]]:
-        """Yields pairs of a batch and the number of its true examples."""
+    def __iter__(self) -> Iterator[Examples]:
+        """Yields all examples, batch by batch."""
         seen = 0
-        for x in self._full_batches():
-            count = batch_length(x)
+        for part in self._full_batches():
+            count = batch_length(part)
             size = self.batch_size if seen else _round_up(count, self.multiple)
-            yield _fill(x, size), count
+            x, y = _fill(part, size)
+            yield Examples(self._without_missing(x, y), y, count)
             seen += count
         if seen == 0:
             raise ValueError("The data are empty: there is nothing to evaluate.")
 
     def _full_batches(self) -> Iterator[Any]:
-        """Yields examples in batches of `batch_size`, the last one smaller."""
+        """Yields pairs x, y in batches of `batch_size`, the last one smaller."""
         pending: list = []
-        for x in self._parts():
-            pending.append(x)
+        for part in self._parts():
+            pending.append(part)
             while sum(map(batch_length, pending)) >= self.batch_size:
                 joined = _join(pending)
                 yield _slice(joined, 0, self.batch_size)
@@ -66,14 +87,45 @@ class Batches:
             yield joined
 
     def _parts(self) -> Iterator[Any]:
-        """Yields x as the data have it."""
+        """Yields pairs x, y as the data have them."""
         if self.is_iterable:
+            masked: set[bool] = set()
             for batch in self.data:
-                yield _arrays(keras.utils.unpack_x_y_sample_weight(batch)[0])
+                part = self._read(batch)
+                masked.add(bool(part[1]))
+                if len(masked) > 1:
+                    raise ValueError("Either all batches have a mask, `y['mask']`, or none has.")
+                yield part
             return
-        x = _arrays(keras.utils.unpack_x_y_sample_weight(self.data)[0])
-        for start in range(0, batch_length(x), self.batch_size):
-            yield _slice(x, start, start + self.batch_size)
+        whole = self._read(self.data)
+        for start in range(0, batch_length(whole), self.batch_size):
+            yield _slice(whole, start, start + self.batch_size)
+
+    def _read(self, data: Any) -> tuple[Any, dict[str, np.ndarray]]:
+        """Returns x and, of what comes beside it, the mask."""
+        x, y, _ = keras.utils.unpack_x_y_sample_weight(data)
+        x = _arrays(x)
+        if isinstance(y, np.ndarray) and y.dtype == bool:
+            y = tf.convert_to_tensor(y)
+        mask = mask_of(y, tf.TensorSpec(getattr(self.target(x), "shape", ())))
+        return x, {} if mask is None else {"mask": mask.numpy()}
+
+    def _without_missing(self, x: Any, y: dict) -> Any:
+        """Returns x with zeros in place of missing values, as training does it."""
+        if not y:
+            return x
+        batch = Batch(tensors(x), y, sample_weight=None)
+        return _arrays(batch.without_missing(self.target, self.with_target).x)
+
+
+def target_of(x: Any) -> Any:
+    """Returns what is to be reconstructed: of `{"context", "target"}` the target, else all."""
+    return x["target"] if isinstance(x, dict) and "target" in x else x
+
+
+def with_target(x: Any, target: Any) -> Any:
+    """Returns the data with another target."""
+    return {**x, "target": target} if isinstance(x, dict) else target
 
 
 def batch_length(x: Any) -> int:

@@ -16,7 +16,8 @@ def average_kl(
 
     Args:
         model: A latent variable model: `model(x)["kl"]` is the KL of each example, `[B]`.
-        data: Arrays or a data set.
+        data: Arrays or a data set. The KL of an example with missing values, `(x, {"mask": mask})`,
+            is that of zeros in their place, as in training. Weights are not used.
         seed: Seed of the noise, where the KL is itself an estimate.
         batch_size: Number of examples at once.
         verbose: Whether to show progress.
@@ -36,5 +37,5 @@ def average_kl(
         Rezende and Viola, "Taming VAEs", 2018, Section 4.1.1.
     """
     options: dict[str, Any] = {"seed": seed, "batch_size": batch_size, "verbose": verbose}
-    terms = per_example(model, data, lambda x, outputs: {"kl": outputs["kl"]}, **options)
+    terms = per_example(model, data, lambda x, mask, outputs: {"kl": outputs["kl"]}, **options)
     return Estimate.of(terms["kl"])

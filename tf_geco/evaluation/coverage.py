@@ -13,7 +13,7 @@ from tf_geco.checks import positive_integer
 from tf_geco.evaluation.batches import Batches, tensors
 from tf_geco.evaluation.estimate import Estimate, progress
 from tf_geco.evaluation.log_densities import log_sum_densities
-from tf_geco.strategies import on_replicas, replica_count, traced
+from tf_geco.strategies import on_replicas, traced
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,9 @@ def marginal_kl(
 
     Args:
         model: A model with `posterior(x)` and `prior()`.
-        data: Arrays or a data set, the same each time it is read.
+        data: Arrays or a data set, the same each time it is read. The posterior of an example with
+            missing values, `(x, {"mask": mask})`, is that of zeros in their place, as in training.
+            Weights are not used.
         num_samples: S. The standard error falls with its square root.
         seed: Seed of the samples.
         batch_size: Number of posteriors at once.
@@ -99,7 +101,7 @@ def marginal_kl(
         Rezende and Viola, "Taming VAEs", 2018, Section 4.1.1 and Table 2.
     """
     _check_arguments(model, num_samples)
-    batches = Batches(data, batch_size, replica_count(model))
+    batches = Batches(data, batch_size, model)
     with full_precision():
         draws = draw(model, batches, int(num_samples), seed)
         sums, components = _sum_over_components(model, batches, draws, verbose)
@@ -120,7 +122,7 @@ def draw(model: Any, batches: Batches, num_samples: int, seed: int) -> Draws:
 
     run, parts = traced(sample), []
     try:
-        for number, (x, count) in enumerate(Batches(examples, batches.batch_size)):
+        for number, (x, _, count) in enumerate(Batches(examples, batches.batch_size)):
             drawn = run(tensors(x), tf.constant([seed, number]))
             parts.append([part[:count] for part in drawn])
     except NotImplementedError as error:
@@ -149,7 +151,7 @@ def draw_examples(batches: Batches, num_samples: int, seed: int) -> tuple[Any, n
     """
     random = np.random.default_rng(seed)
     index, total, examples = np.zeros(num_samples, np.int64), 0, None
-    for x, count in batches:
+    for x, _, count in batches:
         if examples is None:
             examples = tf.nest.map_structure(lambda part: part[np.zeros_like(index)], x)
         rows = random.integers(count, size=num_samples)
@@ -176,7 +178,7 @@ def _sum_over_components(
     z = tf.constant(draws.z)
     with progress(verbose) as advance:
         try:
-            for index, (x, count) in enumerate(batches):
+            for index, (x, _, count) in enumerate(batches):
                 parts = np.asarray(run(x, tf.constant(count), z), np.float64)
                 if np.any(np.isnan(parts)) or np.any(np.isposinf(parts)):
                     raise ValueError(

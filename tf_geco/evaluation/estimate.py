@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_geco.evaluation.batches import Batches
-from tf_geco.strategies import on_replicas, replica_count
+from tf_geco.strategies import on_replicas
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Estimate:
 def per_example(
     model: Any,
     data: Any,
-    function: Callable[[Any, dict], dict[str, tf.Tensor]],
+    function: Callable[[Any, Any, dict], dict[str, Any]],
     *,
     batch_size: int,
     seed: int,
@@ -53,43 +53,55 @@ def per_example(
     Args:
         model: A latent variable model: `model(x)` returns a dictionary.
         data: Arrays or a data set, see `Batches`.
-        function: (x, outputs) -> structure of tensors `[B]`.
+        function: (x, mask, outputs) -> dictionary of tensors `[B]`, or of pairs: values, and which
+            examples they are known for. x has zeros where the mask, if there is one, is False.
         batch_size: Number of examples at once.
         seed: Seed of the model's noise.
         verbose: Whether to show a progress bar.
 
     Returns:
-        float64 arrays `[N]`, by the keys of the function's result.
+        float64 arrays of the examples that a value is known for, by the keys of the function's
+        result.
 
     Raises:
-        ValueError: If the data are empty, or a value is not finite.
+        ValueError: If the data are empty, do not fit the model, or no value of them is observed, or
+            a value is not finite.
     """
-    batches = Batches(data, batch_size, replica_count(model))
-    step = on_replicas(model, lambda x: function(x, model(x, training=False)))
-    kept: list[dict[str, np.ndarray]] = []
+
+    def measured(examples: tuple[Any, dict]) -> dict[str, Any]:
+        x, y = examples
+        model.check_input(x)
+        return function(x, y.get("mask"), model(x, training=False))
+
+    step, kept = on_replicas(model, measured), []
     with seeded(model, seed), progress(verbose) as advance:
         try:
-            for index, (x, count) in enumerate(batches):
-                values = {key: _flat(part)[:count] for key, part in step(x).items()}
-                _check_finite(values, index)
-                kept.append(values)
+            for index, (x, y, count) in enumerate(Batches(data, batch_size, model)):
+                values = step((x, y)).items()
+                kept.append({key: _known(key, part, count, index) for key, part in values})
                 advance(count)
         except KeyboardInterrupt:
             if not kept:
                 raise
-    return {key: np.concatenate([values[key] for values in kept]) for key in kept[0]}
+    return {key: _joined([values[key] for values in kept]) for key in kept[0]}
 
 
 @contextmanager
 def seeded(model: Any, seed: int) -> Iterator[None]:
-    """Sets the model's noise within a block, and leaves it after as it was before."""
-    state = model.seed_generator.state
-    before = tf.identity(state)
-    state.assign(np.array([seed, 0], state.dtype))
+    """Sets the noise that a model draws outside of training, within a block.
+
+    After it, the state of all noise of the model and its layers is as it was before.
+    """
+    weights = {id(weight) for weight in model.weights}
+    noise = [v for v in model.variables if id(v) not in weights and "int" in v.dtype]
+    before = [tf.identity(state) for state in noise]
+    generator = getattr(model, "inference_seed_generator", None) or model.seed_generator
+    generator.state.assign(np.array([seed, 0], generator.state.dtype))
     try:
         yield
     finally:
-        state.assign(before)
+        for state, value in zip(noise, before, strict=True):
+            state.assign(value)
 
 
 @contextmanager
@@ -99,15 +111,32 @@ def progress(verbose: bool) -> Iterator[Callable[[int], None]]:
     yield bar.add if verbose else lambda count: None
 
 
-def _flat(part: tf.Tensor) -> np.ndarray:
-    """Returns values `[R, B / R]` of replicas as one array `[B]`, in float64."""
-    return np.asarray(part, np.float64).reshape(-1)
+def _known(key: str, part: Any, count: int, index: int) -> np.ndarray:
+    """Returns what is known of the true examples, in float64.
+
+    Args:
+        key: What the values are.
+        part: Values of replicas, `[R, B / R]`, or a pair: values, and which of them are known.
+        count: Number of true examples.
+        index: Number of the batch.
+
+    Raises:
+        ValueError: If a value is not finite.
+    """
+    values, *rest = (np.ravel(leaf)[:count] for leaf in tf.nest.flatten(part))
+    known = rest[0] > 0 if rest else np.full(count, True)
+    bad = np.flatnonzero(known & ~np.isfinite(values))
+    if bad.size:
+        raise ValueError(
+            f"The model's {key} is not finite in batch {index} (counted from 0), at example "
+            f"{bad[0]} of the batch."
+        )
+    return values[known].astype(np.float64)
 
 
-def _check_finite(values: dict[str, np.ndarray], index: int) -> None:
-    for key, part in values.items():
-        if not np.all(np.isfinite(part)):
-            raise ValueError(
-                f"The model's {key} is not finite in batch {index} (counted from 0), at example "
-                f"{int(np.flatnonzero(~np.isfinite(part))[0])} of the batch."
-            )
+def _joined(parts: list[np.ndarray]) -> np.ndarray:
+    """Returns the values of all batches, or raises an error if there are none."""
+    values = np.concatenate(parts)
+    if values.size == 0:
+        raise ValueError("No value of the data is observed: `y['mask']` is False everywhere.")
+    return values

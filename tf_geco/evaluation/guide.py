@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from tf_geco.checks import positive_integer, positive_number
 from tf_geco.evaluation.approximations import blur_to_error, contrast, principal_components
-from tf_geco.evaluation.batches import Batches
+from tf_geco.evaluation.batches import Batches, Examples, target_of
 from tf_geco.training.watch import outside_unit_range, warn_outside_unit_range
 
 PAPER = (0.175, 0.125, 0.1, 0.08, 0.06)
@@ -22,8 +22,8 @@ COMPONENTS = (2, 8, 32, 128, 512)
 class ToleranceGuide:
     """What each reconstruction error means on a data set; `print` shows it as a table.
 
-    Errors are root mean squares over values and examples, the unit of `ReconstructionError`'s
-    tolerance. With K linear codes, T tolerances and n examples to look at:
+    Errors are root mean squares over observed values and examples, the unit of
+    `ReconstructionError`'s tolerance. With K linear codes, T tolerances and n examples to look at:
 
     Args:
         components: Numbers of principal components, `[K]`; the first is 0, the mean of the data.
@@ -31,7 +31,7 @@ class ToleranceGuide:
         tolerances: The errors asked about, `[T]`, the largest first.
         needed: The number of components that reaches each, `[T]`.
         rounding: The error that 8-bit images have from their rounding, for images in [0, 1].
-        examples: Examples of low, medium and high contrast, `[n, ...]`.
+        examples: Examples of low, medium and high contrast, `[n, ...]`, missing values filled in.
         projections: The examples by so many components, `[K, n, ...]`.
         blurred: The examples blurred to each tolerance, `[T, n, H, W, C]`; empty but for images.
         widths: The widths of those blurs, in pixels, `[T, n]`.
@@ -88,9 +88,19 @@ def tolerance_guide(
     networks of d latents reach; deep networks can do better. Below the rounding of 8-bit images
     there is only noise to encode.
 
+    Missing values are filled with the mean of what is observed at the same place (0, if nothing
+    is), which adds no variance, and all variance is divided by the share s of the values that is
+    observed:
+
+        RMSE(k) = sqrt((l_{k+1} + ... + l_D) / (s D))
+
+    For k = 0 that is the error per observed value; for k > 0 it bounds it from above, since it
+    counts what the codes miss of the filled values too.
+
     Args:
         data: Arrays `[N, ...]`, `(x, y)`, or a `tf.data.Dataset` of batches, as for `fit`; of
-            `{"context", "target"}` the target. Floats, in the unit of the tolerance.
+            `{"context", "target"}` the target. Floats, in the unit of the tolerance. y may have a
+            mask of what is observed, `{"mask": mask}`. Weights are not used.
         tolerances: Errors to ask about, to which images are blurred. By default those of the paper,
             0.06 to 0.175, that a blur of these data can have.
         max_examples: Of more examples than that, a uniform sample is used. Memory is a few times
@@ -102,8 +112,9 @@ def tolerance_guide(
         A `ToleranceGuide`: `print` it, and draw it by `tf_geco.plotting.tolerance_guide`.
 
     Raises:
-        ValueError: If there are fewer than two examples, they are not finite floats, or a tolerance
-            is not positive or too large to be reached by a blur.
+        ValueError: If there are fewer than two examples, they are not finite floats, a mask is not
+            as constraints want it, or a tolerance is not positive or too large to be reached by a
+            blur.
 
     Example:
     ```python
@@ -122,10 +133,11 @@ def tolerance_guide(
     if outside:
         warn_outside_unit_range(outside)
     in_unit_range = is_images and not outside
+    x, share = _filled(x)
     flat = x.reshape(len(x), -1).astype(np.float64)
     chosen = _at_quartiles(flat.std(axis=1))
     examples = x[chosen].astype(np.float64)
-    errors, components, projections = _linear_codes(flat, chosen)
+    errors, components, projections = _linear_codes(flat, chosen, share)
     limit = min(errors[0], *contrast(examples)) if is_images else errors[0]
     wishes = _wishes(tolerances, limit)
     blurs = [blur_to_error(examples, wish) for wish in wishes] if is_images else []
@@ -144,20 +156,21 @@ def tolerance_guide(
 
 
 def _linear_codes(
-    flat: np.ndarray, chosen: np.ndarray
+    flat: np.ndarray, chosen: np.ndarray, share: float
 ) -> tuple[np.ndarray, tuple[int, ...], np.ndarray]:
     """Returns the error of PCA with any number of components, and some examples by a few numbers.
 
     Args:
         flat: Data, `[N, D]`.
         chosen: Positions of n examples.
+        share: Of the values, how many are observed.
 
     Returns:
         Errors by number of components, `[r + 1]`; K numbers, those that leave an error; and the
         examples with so many, `[K, n, D]`.
     """
     mean, variances, directions = principal_components(flat, COMPONENTS[-1])
-    errors = np.sqrt(np.append(variances[::-1].cumsum()[::-1], 0.0) / flat.shape[1])
+    errors = np.sqrt(np.append(variances[::-1].cumsum()[::-1], 0.0) / (share * flat.shape[1]))
     left = [k for k in COMPONENTS if k < len(errors) and errors[k] > 1e-6 * errors[0]]
     codes = (flat[chosen] - mean) @ directions.T
     projections = [mean + codes[:, :k] @ directions[:k] for k in (0, *left)]
@@ -165,13 +178,16 @@ def _linear_codes(
 
 
 def _sample(data: Any, size: int, seed: int) -> np.ndarray:
-    """Returns at most `size` examples: in one pass, those that draw the smallest numbers."""
+    """Returns at most `size` examples, NaN where a value is missing.
+
+    In one pass, it takes those that draw the smallest numbers.
+    """
     random, numbers, total = np.random.default_rng(seed), np.empty(0), 0
     kept: list[np.ndarray] = []
-    for batch, count in Batches(data, size):
-        kept = [*kept, _checked(batch, count, total)]
-        numbers = np.append(numbers, random.random(count))
-        total += count
+    for batch in Batches(data, size):
+        kept = [*kept, _checked(batch, total)]
+        numbers = np.append(numbers, random.random(batch.number))
+        total += batch.number
         if total > size:
             smallest = np.sort(np.argsort(numbers)[:size])
             kept, numbers = [np.concatenate(kept)[smallest]], numbers[smallest]
@@ -180,11 +196,31 @@ def _sample(data: Any, size: int, seed: int) -> np.ndarray:
     return np.concatenate(kept)
 
 
-def _checked(batch: Any, count: int, start: int) -> np.ndarray:
-    """Returns the true examples of a batch, `[count, ...]`, or says what is wrong with them."""
-    x = batch.get("target") if isinstance(batch, dict) else batch
+def _filled(x: np.ndarray) -> tuple[np.ndarray, float]:
+    """Returns examples with a mean in place of each missing value, and the share observed.
+
+    Args:
+        x: `[N, ...]`, NaN where a value is missing.
+
+    Returns:
+        Those of the examples that have an observed value, and the share of observed values in them.
+    """
+    seen = ~np.isnan(x)
+    if seen.all():
+        return x, 1.0
+    some = seen.reshape(len(x), -1).any(axis=1)
+    x, seen = x[some], seen[some]
+    if len(x) < 2:
+        raise ValueError("`data` must hold at least two examples with an observed value.")
+    total = np.sum(x, axis=0, where=seen, dtype=np.float64)
+    return np.where(seen, x, total / np.maximum(seen.sum(axis=0), 1)), float(seen.mean())
+
+
+def _checked(batch: Examples, start: int) -> np.ndarray:
+    """Returns the true examples of a batch, NaN where missing, or says what is wrong with them."""
+    x, count = target_of(batch.x), batch.number
     if not isinstance(x, np.ndarray):
-        kind = f"the keys {sorted(batch)}" if isinstance(batch, dict) else type(batch).__name__
+        kind = f"the keys {sorted(x)}" if isinstance(x, dict) else type(x).__name__
         raise ValueError(
             f"`data` must hold one array of examples, or a dictionary with 'target'. "
             f"Received: {kind}."
@@ -201,7 +237,7 @@ def _checked(batch: Any, count: int, start: int) -> np.ndarray:
             "`data` must be finite. "
             f"Received: NaN or infinity in example {start + np.argmin(finite)} (counted from 0)."
         )
-    return x
+    return np.where(batch.y["mask"][:count], x, np.nan) if batch.y else x
 
 
 def _at_quartiles(values: np.ndarray) -> np.ndarray:

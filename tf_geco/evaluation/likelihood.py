@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_geco.checks import positive_number
+from tf_geco.constraints.inputs import observed, only
 from tf_geco.distributions import quantized_normal_log_prob
 from tf_geco.evaluation.estimate import Estimate, per_example
 
@@ -39,9 +40,13 @@ def optimal_sigma(
 
         sigma_opt = sqrt(mean over examples and pixels of (x - g(z))^2),    z ~ q(z | x)
 
+    Where values are missing it is the mean over examples of the mean over their observed pixels, so
+    that no other sigma has a lower `quantized_nll`.
+
     Args:
         model: A latent variable model.
-        data: The training set: arrays or a data set.
+        data: The training set: arrays or a data set, `(x, {"mask": mask})` where values are
+            missing. Weights are not used.
         seed: Seed of z.
         batch_size: Number of examples at once.
         verbose: Whether to show progress.
@@ -67,10 +72,11 @@ def optimal_sigma(
 
 
 def squared_errors(model: Any, data: Any, **options: Any) -> np.ndarray:
-    """Returns RE, the mean squared error per pixel of each example, `[N]`."""
+    """Returns RE, the mean squared error per observed pixel of each example that has any, `[n]`."""
 
-    def error(x: Any, outputs: dict) -> dict[str, tf.Tensor]:
-        return {"reconstruction": mean_squared_error(model.target(x), outputs["reconstruction"])}
+    def error(x: Any, mask: Any, outputs: dict) -> dict[str, Any]:
+        target, mean = model.target(x), outputs["reconstruction"]
+        return {"reconstruction": mean_squared_error(target, mean, mask)}
 
     return per_example(model, data, error, **options)["reconstruction"]
 
@@ -91,7 +97,9 @@ def quantized_nll(
 
     Args:
         model: A latent variable model.
-        data: Arrays or a data set.
+        data: Arrays or a data set, `(x, {"mask": mask})` where values are missing: the mean is over
+            the observed pixels of each example, then over the examples that have any. Weights are
+            not used.
         sigma: Standard deviation, see `optimal_sigma`.
         bin_width: b. The default, 1/255, suits 8-bit images in [0, 1].
         seed: Seed of z ~ q(z | x).
@@ -111,9 +119,9 @@ def quantized_nll(
     sigma = positive_number(sigma, "sigma")
     bin_width = positive_number(bin_width, "bin_width")
 
-    def nll(x: Any, outputs: dict) -> dict[str, tf.Tensor]:
+    def nll(x: Any, mask: Any, outputs: dict) -> dict[str, Any]:
         target, mean = model.target(x), outputs["reconstruction"]
-        return {"likelihood": mean_nll(target, mean, sigma, bin_width)}
+        return {"likelihood": mean_nll(target, mean, sigma, bin_width, mask)}
 
     options: dict[str, Any] = {"seed": seed, "batch_size": batch_size, "verbose": verbose}
     estimate = Estimate.of(per_example(model, data, nll, **options)["likelihood"])
@@ -151,17 +159,26 @@ def least_nll(reconstruction_error: Any, bin_width: float = 1 / 255) -> np.ndarr
     return np.where(sigma > 0, -log_prob, 0.0)
 
 
-def mean_squared_error(x: Any, reconstruction: tf.Tensor) -> tf.Tensor:
-    """Returns the mean squared error per pixel of each example, `[B]`."""
-    error = tf.math.squared_difference(tf.cast(x, reconstruction.dtype), reconstruction)
-    return _mean_per_example(error)
+def mean_squared_error(x: Any, reconstruction: tf.Tensor, mask: Any = None) -> Any:
+    """Returns the mean squared error per pixel of each example, `[B]`.
+
+    With a mask it is per observed pixel, and comes with which examples have any, `[B]`.
+    """
+    x = observed(tf.cast(x, reconstruction.dtype), reconstruction, mask)
+    return _mean_per_example(tf.math.squared_difference(x, reconstruction), mask)
 
 
-def mean_nll(x: Any, reconstruction: tf.Tensor, sigma: float, bin_width: float) -> tf.Tensor:
-    """Returns the quantized negative log-likelihood per pixel of each example, `[B]`."""
-    x, scale = tf.cast(x, reconstruction.dtype), tf.cast(sigma, reconstruction.dtype)
-    return -_mean_per_example(quantized_normal_log_prob(x, reconstruction, scale, bin_width))
+def mean_nll(
+    x: Any, reconstruction: tf.Tensor, sigma: float, bin_width: float, mask: Any = None
+) -> Any:
+    """Returns the quantized negative log-likelihood per pixel of each example, `[B]`.
+
+    With a mask it is per observed pixel, and comes with which examples have any, `[B]`.
+    """
+    x = observed(tf.cast(x, reconstruction.dtype), reconstruction, mask)
+    scale = tf.cast(sigma, reconstruction.dtype)
+    return _mean_per_example(-quantized_normal_log_prob(x, reconstruction, scale, bin_width), mask)
 
 
-def _mean_per_example(values: tf.Tensor) -> tf.Tensor:
-    return tf.reduce_mean(values, axis=tf.range(1, tf.rank(values)))
+def _mean_per_example(values: tf.Tensor, mask: Any) -> Any:
+    return only(values, mask, tf.range(1, tf.rank(values)))

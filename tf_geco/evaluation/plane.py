@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import Any
 
-import tensorflow as tf
-
 from tf_geco.checks import positive_number
 from tf_geco.evaluation.estimate import Estimate, per_example
 from tf_geco.evaluation.likelihood import mean_nll, mean_squared_error, optimal_sigma
@@ -20,7 +18,8 @@ class InformationPlane:
         reconstruction_error: RE, the mean squared error per pixel.
         sigma: Standard deviation of the likelihood, in units of the data.
         standard_errors: Of `kl`, `nll` and `reconstruction_error`, in that order.
-        count: Number of examples.
+        count: Number of examples; errors and likelihoods are means over those with an observed
+            value.
     """
 
     kl: float
@@ -45,7 +44,9 @@ def information_plane(
 
     Args:
         model: A latent variable model.
-        data: Arrays or a data set.
+        data: Arrays or a data set, `(x, {"mask": mask})` where values are missing: the KL is that
+            of zeros in their place, errors and likelihoods are per observed pixel of each example
+            that has any. Weights are not used.
         sigma: Standard deviation of the likelihood; give `optimal_sigma(model, train)` to measure a
             test set as the paper does. By default the optimal one of `data` itself.
         bin_width: Width of a bin of the quantized normal, 1/255 for 8-bit images in [0, 1].
@@ -76,12 +77,12 @@ def information_plane(
     sigma = positive_number(sigma, "sigma")
     bin_width = positive_number(bin_width, "bin_width")
 
-    def terms(x: Any, outputs: dict) -> dict[str, tf.Tensor]:
+    def terms(x: Any, mask: Any, outputs: dict) -> dict[str, Any]:
         target, mean = model.target(x), outputs["reconstruction"]
         return {
             "kl": outputs["kl"],
-            "nll": mean_nll(target, mean, sigma, bin_width),
-            "reconstruction_error": mean_squared_error(target, mean),
+            "nll": mean_nll(target, mean, sigma, bin_width, mask),
+            "reconstruction_error": mean_squared_error(target, mean, mask),
         }
 
     measured = per_example(model, data, terms, **options)

@@ -20,8 +20,8 @@ class LatentVariableModel(ObjectiveModel):
         "kl"                [B], in nats
         "latents"           [B, ...], or a list of them
 
-    and `encode`, `decode`, `sample`. All else follows: training, reconstruction, export. Its `build`
-    sets `data_shape` and `latents_shape`, each with the batch as `None`.
+    and `encode`, `decode`, `sample`. All else follows: training, reconstruction, export. Its
+    `build` sets `data_shape` and `latents_shape`, each with the batch as `None`.
 
     Training draws its noise from one generator, everything else from another, so that nobody who
     looks at a model changes its next step.

@@ -21,11 +21,11 @@ class VAE(LatentVariableModel):
     Any Keras networks go in, for data of any rank.
 
     Args:
-        encoder: A Keras model or layer, data `[B, ...]` -> context `[B, H]`.
+        encoder: A Keras model or layer, data `[B, ...]` -> features `[B, H]`.
         decoder: A Keras model or layer, latents `[B, d]` -> reconstruction, shaped like the data.
-        posterior: A `tf_geco.posteriors.Posterior`, context -> distribution over latents.
+        posterior: A `tf_geco.posteriors.Posterior`, features -> distribution over latents.
         objective: `tf_geco.GECO(...)`, or `tf_geco.ELBO(...)` for the baselines.
-        prior: A layer that returns a distribution over latents when called with `context=None`, by
+        prior: A layer that returns a distribution over latents when called with `features=None`, by
             default N(0, I).
         seed: Seed of the model's noise, or `None` for one that `keras.utils.set_random_seed`
             determines.
@@ -89,9 +89,9 @@ class VAE(LatentVariableModel):
         if self.built:
             return
         latents_shape = (None, self.posterior_layer.latent_dim)
-        context = self.encoder(keras.KerasTensor(input_shape))
+        features = self.encoder(keras.KerasTensor(input_shape))
         if not self.posterior_layer.built:
-            self.posterior_layer.build(context.shape)
+            self.posterior_layer.build(features.shape)
         reconstruction = self._decoded_shape(latents_shape)
         if tuple(reconstruction[1:]) != tuple(input_shape[1:]):
             raise ValueError(
@@ -126,7 +126,7 @@ class VAE(LatentVariableModel):
 
     def prior(self) -> tfd.Distribution:
         """Returns pi(z), event shape `[d]`."""
-        return self.prior_layer(context=None)
+        return self.prior_layer(features=None)
 
     def encode(self, x: Any, seed: int | None = None) -> tf.Tensor:
         """Returns latents of `x`, one sample of its posterior, `[B, d]`.

@@ -40,7 +40,7 @@ class ELBO(Objective):
 
     Example:
     ```python
-    anneal = keras.optimizers.schedules.PolynomialDecay(2.0, decay_steps=10_000, end_learning_rate=0.7)
+    anneal = keras.optimizers.schedules.PolynomialDecay(2.0, 10_000, end_learning_rate=0.7)
     beta_vae = tf_geco.ELBO(sigma=0.1, beta=4.0)
     hand_annealed = tf_geco.ELBO(sigma=0.1, beta=anneal)
     annealed_as_sigma = tf_geco.ELBO(sigma=anneal)

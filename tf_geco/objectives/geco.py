@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Sequence
-from numbers import Real
 from typing import Any
 
 import keras
@@ -10,13 +9,12 @@ import tensorflow as tf
 
 from tf_geco.checks import positive_number
 from tf_geco.constraints import Constraint
-from tf_geco.constraints.constraint import Sized
-from tf_geco.multipliers import Exponential, ProportionalIntegral, Rule
+from tf_geco.multipliers import Exponential, PlannedPace, Rule
+from tf_geco.objectives.arguments import checked_bounds
 from tf_geco.objectives.objective import Objective
+from tf_geco.objectives.start import first_multiplier
 from tf_geco.objectives.sums import Sums
 from tf_geco.strategies import add_state
-
-OVERCOMPLETE = 0.05
 
 
 @keras.saving.register_keras_serializable(package="tf_geco")
@@ -29,13 +27,13 @@ class GECO(Objective):
 
         cost + sum_l lambda_l nats_l C_l / scale_l
 
-    Every step moves C_ma, the moving average of the violations, and then log lambda by `rule`, which
-    brings the error of each constraint to zero. `GECO.algorithm_1` is the form that the paper
+    Every step moves C_ma, the moving average of the violations, and then log lambda by `rule`,
+    which brings the error of each constraint to zero. `GECO.algorithm_1` is the form that the paper
     prints.
 
     Args:
         constraints: List of `tf_geco.constraints.Constraint`, with different names.
-        rule: How log lambda answers, by default `ProportionalIntegral()`.
+        rule: How log lambda answers, by default `PlannedPace()`.
         decay: alpha, the decay of C_ma per step. The paper uses 0.99.
         initial_multiplier: A positive number, or `"auto"`: the lambda that weighs a violation of
             100 % as half a nat for each latent dimension. For a reconstruction error that is d / D,
@@ -93,7 +91,7 @@ class GECO(Objective):
                 raise ValueError(
                     f"Constraint '{constraint.name}' needs a `tolerance`. Received: tolerance=None."
                 )
-        self.rule = ProportionalIntegral() if rule is None else rule
+        self.rule = PlannedPace() if rule is None else rule
         if not isinstance(self.rule, Rule):
             raise ValueError(
                 f"`rule` must be a `tf_geco.multipliers.Rule`. Received: rule={rule!r}."
@@ -102,7 +100,7 @@ class GECO(Objective):
             initial_multiplier = positive_number(initial_multiplier, "initial_multiplier")
         self.initial_multiplier: Any = initial_multiplier
         self.band = 0.0 if band == 0 else positive_number(band, "band")
-        self.bounds = _checked_bounds(bounds, len(self.constraints))
+        self.bounds = checked_bounds(bounds, len(self.constraints))
         if cost is not None and (not isinstance(cost, Constraint) or cost.tolerance is None):
             raise ValueError(
                 "`cost` must be a `tf_geco.constraints.Constraint` with a tolerance. "
@@ -142,7 +140,11 @@ class GECO(Objective):
     ) -> None:
         """Builds the constraints and creates the state."""
         super().build(x_shape, y_shape, outputs_shape)
-        initial = [self._initial(constraint, outputs_shape) for constraint in self.constraints]
+        auto = self.initial_multiplier == "auto"
+        initial = [
+            first_multiplier(constraint, outputs_shape) if auto else self.initial_multiplier
+            for constraint in self.constraints
+        ]
         size = len(self.constraints)
         logs = [math.log(value) for value in initial]
         self.log_multiplier = add_state(self, "log_multiplier", (size,), logs)
@@ -157,21 +159,8 @@ class GECO(Objective):
         else:
             self._planned_at_first = end
 
-    def _initial(self, constraint: Constraint, outputs_shape: Any) -> float:
-        """Returns the lambda that a constraint starts with."""
-        if self.initial_multiplier != "auto":
-            return self.initial_multiplier
-        latents = _number_of_latents(outputs_shape)
-        if latents is None:
-            return 1.0
-        with tf.init_scope():
-            ratio = latents / (2 * float(constraint.nats()))
-        if ratio < 1.0:
-            return ratio
-        return OVERCOMPLETE if isinstance(constraint, Sized) else 1.0
-
     def value(self, sums: Sums) -> tf.Tensor:
-        """Returns the Lagrangian, a scalar; a constraint that no example counts for adds nothing."""
+        """Returns the Lagrangian, a scalar; constraints that no example counts for add nothing."""
         weights = [constraint.weight(self.step) for constraint in self.constraints]
         pull = self.multiplier * tf.stack(weights) * self._violations(sums.safe_means)
         return sums.safe_means[-1] + tf.reduce_sum(tf.where(sums.known[:-1], pull, 0.0))
@@ -182,7 +171,7 @@ class GECO(Objective):
         pairs = zip(self.constraints, means, strict=True)
         error = tf.stack([constraint.error(mean, self.step) for constraint, mean in pairs])
         state = tf.convert_to_tensor(self.log_multiplier), tf.convert_to_tensor(self.memory)
-        low, high = tf.unstack(tf.math.log(tf.constant(self.limits)), axis=-1)
+        low, high = tf.unstack(tf.math.log(tf.constant(self.bounds)), axis=-1)
         after = self.rule(
             state[0],
             error,
@@ -207,15 +196,9 @@ class GECO(Objective):
         return tf.stack([constraint.violation(mean, self.step) for constraint, mean in pairs])
 
     @property
-    def limits(self) -> list[list[float]]:
-        """Least and greatest lambda of each constraint."""
-        several = isinstance(self.bounds[0], list)
-        return self.bounds if several else [self.bounds] * len(self.constraints)
-
-    @property
     def multiplier(self) -> tf.Tensor:
         """lambda, `[L]`."""
-        return tf.exp(self.log_multiplier)
+        return tf.exp(self.state_of("log_multiplier"))
 
     def violations(self, sums: Sums | None = None) -> tf.Tensor:
         """Returns the violations of sums over anything, `[L]`; by default C_ma."""
@@ -227,7 +210,7 @@ class GECO(Objective):
         return self.violations(sums) / tf.stack(scales)
 
     def verdict(self, sums: Sums) -> dict[str, tf.Tensor]:
-        """Returns `{"feasible": 1}` if every constraint is known to hold within the band, else 0."""
+        """Returns `{"feasible": 1}` if every constraint is known to hold within the band."""
         return {"feasible": tf.cast(tf.reduce_all(self.excess(sums) <= self.band), tf.float32)}
 
     def logs(self) -> dict[str, tf.Tensor]:
@@ -253,29 +236,3 @@ class GECO(Objective):
             "bounds": self.bounds,
             "cost": serialize(self.cost),
         }
-
-
-def _checked_bounds(bounds: Sequence, number: int) -> Any:
-    """Returns bounds as a pair of floats, or a list of pairs."""
-    several = len(bounds) > 0 and not isinstance(bounds[0], Real)
-    for pair in bounds if several else [bounds]:
-        if len(pair) != 2 or not 0 < pair[0] < pair[1] < math.inf:
-            raise ValueError(
-                f"`bounds` must be two positive numbers, least first. Received: bounds={bounds}."
-            )
-    if several and len(bounds) != number:
-        raise ValueError(
-            f"`bounds` must be one pair, or one for each of the {number} constraints. "
-            f"Received: bounds={bounds}."
-        )
-    return [list(map(float, pair)) for pair in bounds] if several else list(map(float, bounds))
-
-
-def _number_of_latents(outputs_shape: Any) -> int | None:
-    """Returns how many latents an example has, from the shapes of the outputs; `None` without any."""
-    latents = outputs_shape.get("latents") if isinstance(outputs_shape, dict) else None
-    if latents is None:
-        return None
-    shapes: list[tuple] = []
-    keras.tree.map_shape_structure(lambda shape: shapes.append(tuple(shape)), latents)
-    return sum(math.prod(shape[1:]) for shape in shapes)

@@ -10,11 +10,10 @@ import tensorflow as tf
 from tf_geco.checks import positive_integer
 from tf_geco.configs import rebuilt
 from tf_geco.constraints import Constraint
-from tf_geco.constraints.constraint import per_example
+from tf_geco.constraints.values import per_example
+from tf_geco.objectives.arguments import checked_constraints
 from tf_geco.objectives.sums import Sums
 from tf_geco.strategies import add_state
-
-RESERVED = ("loss", "cost", "kl", "skipped", "feasible", "lambda", "beta", "C_ma")
 
 
 class Objective(keras.layers.Layer):
@@ -60,7 +59,7 @@ class Objective(keras.layers.Layer):
         super().__init__(name=name, **kwargs)
         if not 0 <= decay < 1:
             raise ValueError(f"`decay` must be at least 0 and below 1. Received: decay={decay}.")
-        self.constraints = list(_checked(constraints))
+        self.constraints = list(checked_constraints(constraints))
         self.decay = float(decay)
         self._owner: Any = None
         self._planned_by_hand = 0
@@ -69,14 +68,14 @@ class Objective(keras.layers.Layer):
         """Binds the objective to the one model that it trains.
 
         Raises:
-            ValueError: If it trains another.
+            ValueError: If it has trained another.
         """
-        owner = self._owner() if self._owner is not None else None
-        if owner is not None and owner is not model:
+        owner = None if self._owner is None else self._owner()
+        if owner is not model and self._steps_taken() > 0:
             raise ValueError(
-                "This objective already trains another model, whose multipliers it holds. Make a "
-                "new one, for example `type(objective).from_config(objective.get_config())`. "
-                f"Received: objective={self.name!r}, which trains {owner.name!r}."
+                "This objective has trained another model, whose multipliers it holds. Make a new "
+                "one, for example `type(objective).from_config(objective.get_config())`. "
+                f"Received: objective={self.name!r}, after {self._steps_taken()} steps."
             )
         self._owner = weakref.ref(model)
 
@@ -110,7 +109,7 @@ class Objective(keras.layers.Layer):
         values, counts = map(list, zip(*measured, strict=True))
         cost_values, cost_counts = self._cost(x, y, outputs, cost)
         if cost_values is None:
-            cost_values = tf.zeros_like(values[0])
+            cost_values = cost_counts = tf.zeros_like(values[0])
         if sample_weight is not None:
             sample_weight = per_example(sample_weight, "`sample_weight` must hold")
         return Sums.of([*values, cost_values], [*counts, cost_counts], sample_weight)
@@ -188,13 +187,26 @@ class Objective(keras.layers.Layer):
     def set_plan(self, end: int) -> None:
         """Keeps the step at which training ends; only some objectives need it."""
 
+    def state_of(self, name: str) -> Any:
+        """Returns a weight of the state by name.
+
+        Raises:
+            ValueError: If the objective has not seen a batch, and so has no state.
+        """
+        if not self.built:
+            raise ValueError(
+                f"The objective {self.name!r} has no state yet: call it, or its model, on a batch "
+                "first."
+            )
+        return getattr(self, name)
+
     def _steps_taken(self) -> int:
         return int(self.step.numpy()) if self.built else 0
 
     @property
     def averaged(self) -> Sums:
         """The moving averages of the sums."""
-        return Sums.unstacked(tf.convert_to_tensor(self.averages))
+        return Sums.unstacked(tf.convert_to_tensor(self.state_of("averages")))
 
     @property
     def cost_average(self) -> tf.Tensor:
@@ -208,7 +220,7 @@ class Objective(keras.layers.Layer):
         return {constraint.name: constraint.reading(mean) for constraint, mean in pairs}
 
     def violations(self, sums: Sums | None = None) -> tf.Tensor:
-        """Returns the violations of sums over anything, `[L]`, by default C_ma; NaN if none is asked.
+        """Returns the violations of sums, `[L]`, by default C_ma; NaN if nothing is asked for.
 
         Args:
             sums: Of a batch, an epoch, an evaluation.
@@ -235,29 +247,3 @@ class Objective(keras.layers.Layer):
     def from_config(cls, config: dict[str, Any]) -> "Objective":
         """Makes the objective that `get_config` described."""
         return rebuilt(cls, config)
-
-
-def _checked(constraints: Sequence[Constraint]) -> Sequence[Constraint]:
-    if not isinstance(constraints, list | tuple) or not constraints:
-        raise ValueError(
-            "`constraints` must be a list of at least one `tf_geco.constraints.Constraint`. "
-            f"Received: constraints={constraints!r}."
-        )
-    for constraint in constraints:
-        if not isinstance(constraint, Constraint):
-            raise ValueError(
-                "`constraints` must hold `tf_geco.constraints.Constraint` objects. "
-                f"Received: {constraint!r}."
-            )
-    names = [constraint.name for constraint in constraints]
-    if len(set(names)) < len(names):
-        raise ValueError(
-            "Two constraints have the same name; give one another `name`, because the logs tell "
-            f"them apart by it. Received: names={names}."
-        )
-    for name in set(names) & set(RESERVED):
-        raise ValueError(
-            f"`name` of a constraint must not be one of {', '.join(RESERVED)}, which the logs use. "
-            f"Received: name={name!r}."
-        )
-    return constraints

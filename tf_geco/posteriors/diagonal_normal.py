@@ -22,10 +22,10 @@ class DiagonalNormal(Posterior):
         name: Name of the layer.
 
     Call arguments:
-        context: The encoder's output, `[B, H]`.
+        features: The encoder's output, `[B, H]`.
 
     Raises:
-        ValueError: If `latent_dim` is not a positive integer, or the context is not `[B, H]`.
+        ValueError: If `latent_dim` is not a positive integer, or the features are not `[B, H]`.
 
     Example:
     ```python
@@ -37,12 +37,12 @@ class DiagonalNormal(Posterior):
         Kingma and Welling, "Auto-encoding variational Bayes", 2014, arXiv:1312.6114.
     """
 
-    def build(self, context_shape: Any) -> None:
-        """Creates the projection from a context to means and log scales."""
-        self.check_context(context_shape)
+    def build(self, features_shape: Any) -> None:
+        """Creates the projection from features to means and log scales."""
+        self.check_features(features_shape)
         self.parameters = keras.layers.Dense(2 * self.latent_dim, dtype=self.dtype_policy)
-        self.parameters.build(context_shape)
+        self.parameters.build(features_shape)
 
-    def call(self, context: tf.Tensor) -> tfd.Distribution:
+    def call(self, features: tf.Tensor) -> tfd.Distribution:
         """Returns q(z | x), in float32 under any precision policy."""
-        return tfd.Independent(bounded_normal(self.parameters(context)), 1)
+        return tfd.Independent(bounded_normal(self.parameters(features)), 1)

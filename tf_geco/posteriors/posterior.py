@@ -13,7 +13,7 @@ from tf_geco.dtypes import as_float32
 class Posterior(keras.layers.Layer):
     """A conditional distribution: a layer from the encoder's output to a distribution over z.
 
-        context [B, H]  ->  distribution with batch shape [B] and event shape [latent_dim]
+        features [B, H]  ->  distribution with batch shape [B] and event shape [latent_dim]
 
     Subclass it, create the layers it needs in `build`, and return a
     `tfp.distributions.Distribution` from `call`. The networks belong to the layer, so that Keras
@@ -24,27 +24,27 @@ class Posterior(keras.layers.Layer):
         name: Name of the layer.
 
     Call arguments:
-        context: The encoder's output, `[B, H]`.
+        features: The encoder's output, `[B, H]`.
 
     Raises:
-        ValueError: If `latent_dim` is not a positive integer, or the context is not `[B, H]`.
+        ValueError: If `latent_dim` is not a positive integer, or the features are not `[B, H]`.
     """
 
     def __init__(self, latent_dim: int, *, name: str | None = None, **kwargs: Any) -> None:
         super().__init__(name=name, **kwargs)
         self.latent_dim = positive_integer(latent_dim, "latent_dim")
 
-    def check_context(self, context_shape: Any) -> None:
+    def check_features(self, features_shape: Any) -> None:
         """Raises an error if the encoder's output is not one vector per example."""
-        if len(context_shape) != 2 or context_shape[-1] is None:
+        if len(features_shape) != 2 or features_shape[-1] is None:
             raise ValueError(
                 "The encoder must return one vector per example, [B, H]; end it with "
-                f"`keras.layers.Flatten()`. Received: an output of shape {tuple(context_shape)}."
+                f"`keras.layers.Flatten()`. Received: an output of shape {tuple(features_shape)}."
             )
 
-    def call(self, context: tf.Tensor) -> tfd.Distribution:
+    def call(self, features: tf.Tensor) -> tfd.Distribution:
         """Returns q(z | x), batch shape `[B]`, event shape `[d]`."""
-        raise NotImplementedError(f"{type(self).__name__} must define `call(context)`.")
+        raise NotImplementedError(f"{type(self).__name__} must define `call(features)`.")
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of `__init__`."""
@@ -53,7 +53,7 @@ class Posterior(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="tf_geco")
 class StandardNormal(keras.layers.Layer):
-    """The prior N(0, I): a layer whose context is always `None`.
+    """The prior N(0, I): a layer whose features are always `None`.
 
     A prior of your own is any Keras layer like this one; a learned one owns variables or networks.
 
@@ -64,7 +64,7 @@ class StandardNormal(keras.layers.Layer):
     Example:
     ```python
     prior = tf_geco.posteriors.StandardNormal(latent_dim=8)
-    prior(context=None).sample(3).shape  # [3, 8]
+    prior(features=None).sample(3).shape  # [3, 8]
     ```
     """
 
@@ -73,7 +73,7 @@ class StandardNormal(keras.layers.Layer):
         self.latent_dim = latent_dim
         self.built = True
 
-    def call(self, context: None = None) -> tfd.Distribution:
+    def call(self, features: None = None) -> tfd.Distribution:
         """Returns N(0, I), batch shape `[]`, event shape `[d]`."""
         dtype = tf.float64 if self.compute_dtype == "float64" else tf.float32
         zeros = tf.zeros([self.latent_dim], dtype)

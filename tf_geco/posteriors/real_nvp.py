@@ -28,8 +28,8 @@ class RealNVP(Posterior):
     that training starts from a diagonal normal. Its Kullback-Leibler divergence has no closed form;
     the models estimate it at one sample, which a single forward pass draws and weighs.
 
-    Densities broadcast: `log_prob` of samples `[S, 1, d]` against n contexts is `[S, n]`, and what
-    the networks make of a context is computed once for each context.
+    Densities broadcast: `log_prob` of samples `[S, 1, d]` against the features of n examples is
+    `[S, n]`, and what the networks make of features is computed once for each example.
 
     Args:
         latent_dim: Number of latent dimensions d, at least 2.
@@ -40,11 +40,11 @@ class RealNVP(Posterior):
         name: Name of the layer.
 
     Call arguments:
-        context: The encoder's output, `[B, H]`.
+        features: The encoder's output, `[B, H]`.
 
     Raises:
         ValueError: If `latent_dim` is not an integer of at least 2, another number is not positive,
-            or the context is not `[B, H]`.
+            or the features are not `[B, H]`.
 
     Example:
     ```python
@@ -83,30 +83,30 @@ class RealNVP(Posterior):
             raise ValueError(f"`hidden` must have at least one width. Received: hidden={hidden}.")
         self.max_log_scale = positive_number(max_log_scale, "max_log_scale")
 
-    def build(self, context_shape: Any) -> None:
+    def build(self, features_shape: Any) -> None:
         """Creates the base distribution and one network for each coupling."""
-        self.check_context(context_shape)
+        self.check_features(features_shape)
         # A density in less than 32 bits would be noise, whatever the policy of the model.
         dtype = "float64" if self.compute_dtype == "float64" else "float32"
         self.base = DiagonalNormal(self.latent_dim, dtype=dtype)
-        self.base.build(context_shape)
+        self.base.build(features_shape)
         self.networks = []
         for index in range(self.couplings):
             kept = _kept(self.latent_dim, index)
             network = CouplingNetwork(
                 self.latent_dim - kept, self.hidden, self.max_log_scale, dtype=dtype
             )
-            network.build((None, kept), context_shape)
+            network.build((None, kept), features_shape)
             self.networks.append(network)
 
-    def call(self, context: tf.Tensor) -> tfd.Distribution:
+    def call(self, features: tf.Tensor) -> tfd.Distribution:
         """Returns q(z | x), in float32 under any precision policy."""
-        context = tf.cast(context, self.base.compute_dtype)
+        features = tf.cast(features, self.base.compute_dtype)
         steps = [
-            AffineCoupling(network.given(context), _kept(self.latent_dim, index), index % 2 == 0)
+            AffineCoupling(network.given(features), _kept(self.latent_dim, index), index % 2 == 0)
             for index, network in enumerate(self.networks)
         ]
-        return Flow(self.base(context), Steps(steps))
+        return Flow(self.base(features), Steps(steps))
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of `__init__`."""
@@ -145,17 +145,18 @@ class AffineCoupling(NamedTuple):
         return z[..., -self.kept :], z[..., : -self.kept]
 
     def _join(self, a: tf.Tensor, b: tf.Tensor) -> tf.Tensor:
-        # Samples [S, 1, d] meet the contexts [n, .] in the half that moved.
+        # Samples [S, 1, d] meet the features [n, H] in the half that moved.
         a = tf.broadcast_to(a, tf.concat([tf.shape(b)[:-1], [self.kept]], axis=0))
         return tf.concat([a, b] if self.keeps_first else [b, a], axis=-1)
 
 
 class CouplingNetwork(layers.Layer):
-    """The network of a coupling: a half of the latents and a context -> log scale and shift.
+    """The network of a coupling: a half of the latents and features -> log scale and shift.
 
         r, t = W_out relu(W_a a + W_h h + bias),    r <- c tanh(r / c)
 
-    The same function as a dense layer on [a, h], split so that W_h h is computed once per context.
+    The same function as a dense layer on [a, h], split so that W_h h is computed once for each
+    example.
 
     Args:
         size: Number of latents that it scales and shifts.
@@ -171,25 +172,25 @@ class CouplingNetwork(layers.Layer):
         self.max_log_scale = max_log_scale
         dtype = self.dtype_policy
         self.of_latents = layers.Dense(hidden[0], use_bias=False, dtype=dtype)
-        self.of_context = layers.Dense(hidden[0], dtype=dtype)
+        self.of_features = layers.Dense(hidden[0], dtype=dtype)
         self.inner = [layers.Dense(width, activation="relu", dtype=dtype) for width in hidden[1:]]
         self.last = layers.Dense(2 * size, kernel_initializer="zeros", dtype=dtype)
 
-    def build(self, latents_shape: Any, context_shape: Any) -> None:
+    def build(self, latents_shape: Any, features_shape: Any) -> None:
         """Creates the weights."""
         self.of_latents.build(latents_shape)
-        self.of_context.build(context_shape)
+        self.of_features.build(features_shape)
         width = self.of_latents.units
         for dense in [*self.inner, self.last]:
             dense.build((None, width))
             width = dense.units
 
-    def given(self, context: tf.Tensor) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
-        """Returns the network for contexts `[n, H]`: a `[..., n or 1, kept]` -> r and t."""
-        features = self.of_context(context)
+    def given(self, features: tf.Tensor) -> Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]:
+        """Returns the network for features `[n, H]`: a `[..., n or 1, kept]` -> r and t."""
+        of_features = self.of_features(features)
 
         def network(a: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            hidden = tf.nn.relu(self.of_latents(a) + features)
+            hidden = tf.nn.relu(self.of_latents(a) + of_features)
             for dense in self.inner:
                 hidden = dense(hidden)
             raw, shift = tf.split(self.last(hidden), 2, axis=-1)

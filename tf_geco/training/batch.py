@@ -6,9 +6,8 @@ from typing import Any, NamedTuple
 import keras
 import tensorflow as tf
 
-from tf_geco.constraints.constraint import per_example
 from tf_geco.constraints.inputs import mask_of
-
+from tf_geco.constraints.values import per_example
 
 WEIGHT = "_sample_weight"
 
@@ -63,8 +62,8 @@ class Batch(NamedTuple):
     def without_missing(self, target: Callable[[Any], Any], replaced: Callable) -> "Batch":
         """Returns the batch with zeros in place of missing values.
 
-        Networks cannot read a NaN. What the zero stands for is up to the scale of the data: black in
-        an image, the mean of standardised data.
+        Networks cannot read a NaN. What the zero stands for is up to the scale of the data: black
+        in an image, the mean of standardised data.
 
         Args:
             target: x -> the part that a mask, `y["mask"]`, belongs to.

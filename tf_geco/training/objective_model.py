@@ -12,6 +12,7 @@ from tf_geco.objectives.sums import Sums
 from tf_geco.strategies import (
     all_finite,
     apply_gradients,
+    chosen_xla,
     compiled_forward,
     logs_of,
     refuse_parameter_servers,
@@ -134,13 +135,19 @@ class ObjectiveModel(NativeModel):
                 "The objective is the loss: call `compile` without `loss`. "
                 f"Received: loss={self.loss!r}."
             )
+        self.objective.serve(self)
+        self.jit_compile = chosen_xla(self)
         self._forward = compiled_forward(self, self.forward)
-        jit_compile = self.jit_compile  # type: ignore[has-type]
-        self.jit_compile = jit_compile and self._forward == self.forward
+        xla, self.jit_compile = self.jit_compile, self._forward == self.forward and self.jit_compile
         try:
             return super().make_train_function(force)
         finally:
-            self.jit_compile = jit_compile
+            self.jit_compile = xla
+
+    def make_test_function(self, force: bool = False) -> Callable:
+        """Compiles by XLA only where it pays."""
+        self.jit_compile = chosen_xla(self)
+        return super().make_test_function(force)
 
     def forward(self, batch: Batch, training: bool) -> Terms:
         """Returns what the model makes of a batch, and the sums that its objective is made of."""

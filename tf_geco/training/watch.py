@@ -4,6 +4,7 @@ import warnings
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tf_geco.strategies import replica_count
@@ -24,7 +25,8 @@ class Watch(keras.metrics.Metric):
     def __init__(self, patience: int) -> None:
         super().__init__(name="watch")
         self.patience = patience
-        self.streak = self.add_variable((), "zeros", name="streak")
+        # Batches left out: those since the last accepted one, and all of this training.
+        self.left_out = self.add_variable((2,), "zeros", name="left_out")
         # How many values of the input, then whether outputs, loss, gradients are not finite.
         self.faults = self.add_variable((len(FAULTS),), "zeros", name="faults")
         # How many values of the first images are outside of [0, 1].
@@ -43,8 +45,8 @@ class Watch(keras.metrics.Metric):
             accept: Whether it is accepted, on all replicas.
             **parts: Structures of tensors, by the names in `FAULTS`.
         """
-        one = tf.constant(1.0 / replica_count())
-        self.streak.assign(tf.where(accept, 0.0, self.streak + one))
+        left_out = self.left_out + 1.0 / replica_count()
+        self.left_out.assign(tf.where(accept, self.left_out * [0.0, 1.0], left_out))
         self.note(accept, **parts)
 
     def note(self, accept: tf.Tensor, **parts: Any) -> None:
@@ -65,7 +67,7 @@ class Watch(keras.metrics.Metric):
 
     def begin(self) -> None:
         """Forgets what was, at the beginning of a training."""
-        self.streak.assign(0.0)
+        self.left_out.assign([0.0, 0.0])
         self.told = False
 
     def check(self) -> None:
@@ -74,8 +76,8 @@ class Watch(keras.metrics.Metric):
         Raises:
             FloatingPointError: After `patience` consecutive ones.
         """
-        streak = round(float(tf.convert_to_tensor(self.streak)))
-        if streak and not self.told:
+        streak, total = np.rint(tf.convert_to_tensor(self.left_out)).astype(int)
+        if total and not self.told:
             self.told = True
             warnings.warn(f"A batch was left out: {self.reason()}.", stacklevel=3)
         if streak >= self.patience:
@@ -113,9 +115,9 @@ def outside_unit_range(images: tf.Tensor) -> tf.Tensor:
 def warn_outside_unit_range(number: float) -> None:
     """Warns of values that are not in [0, 1]."""
     warnings.warn(
-        "The images are not in [0, 1], the range of the preset decoders, and a tolerance is in their "
-        f"unit. If they are bytes, divide them by 255. Received: {int(number):,} values outside of "
-        "[0, 1] in the first batch.",
+        "The images are not in [0, 1], the range of the preset decoders, and a tolerance is in "
+        "their unit. If they are bytes, divide them by 255. "
+        f"Received: {int(number):,} values outside of [0, 1].",
         stacklevel=4,
     )
 

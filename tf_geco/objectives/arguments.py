@@ -1,0 +1,53 @@
+"""Checks of what objectives are given."""
+
+import math
+from collections.abc import Sequence
+from numbers import Real
+
+from tf_geco.constraints import Constraint
+
+RESERVED = ("loss", "cost", "kl", "skipped", "feasible", "lambda", "beta", "C_ma")
+
+
+def checked_constraints(constraints: Sequence[Constraint]) -> Sequence[Constraint]:
+    """Returns the constraints, or says why they cannot serve one objective."""
+    if not isinstance(constraints, list | tuple) or not constraints:
+        raise ValueError(
+            "`constraints` must be a list of at least one `tf_geco.constraints.Constraint`. "
+            f"Received: constraints={constraints!r}."
+        )
+    for constraint in constraints:
+        if not isinstance(constraint, Constraint):
+            raise ValueError(
+                "`constraints` must hold `tf_geco.constraints.Constraint` objects. "
+                f"Received: {constraint!r}."
+            )
+    names = [constraint.name for constraint in constraints]
+    if len(set(names)) < len(names):
+        raise ValueError(
+            "Two constraints have the same name; give one another `name`, because the logs tell "
+            f"them apart by it. Received: names={names}."
+        )
+    for name in set(names) & set(RESERVED):
+        raise ValueError(
+            f"`name` of a constraint must not be one of {', '.join(RESERVED)}, which the logs use. "
+            f"Received: name={name!r}."
+        )
+    return constraints
+
+
+def checked_bounds(bounds: Sequence, number: int) -> list[list[float]]:
+    """Returns bounds as a list of pairs, one for each constraint."""
+    several = len(bounds) > 0 and not isinstance(bounds[0], Real)
+    pairs = list(bounds) if several else [bounds] * number
+    for pair in pairs:
+        if len(pair) != 2 or not 0 < pair[0] < pair[1] < math.inf:
+            raise ValueError(
+                f"`bounds` must be two positive numbers, least first. Received: bounds={bounds}."
+            )
+    if len(pairs) != number:
+        raise ValueError(
+            f"`bounds` must be one pair, or one for each of the {number} constraints. "
+            f"Received: bounds={bounds}."
+        )
+    return [list(map(float, pair)) for pair in pairs]

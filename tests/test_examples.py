@@ -44,13 +44,9 @@ def blocks():
     }
 
 
-def named(examples):
-    """Returns parameters of a test, one for each example."""
-    return [pytest.param(value, id=name) for (_, name), value in examples.items()]
-
-
-DOCTESTS = {name: test for name, test in documented().items() if test.examples}
+SESSIONS = [test for test in documented().values() if test.examples]
 BLOCKS = blocks()
+IDS = [name for _, name in BLOCKS]
 
 
 def labelled(shape, n=8):
@@ -113,7 +109,7 @@ def _in_a_folder_of_its_own(tmp_path, monkeypatch):
     pyplot.close("all")
 
 
-@pytest.mark.parametrize("test", named(DOCTESTS))
+@pytest.mark.parametrize("test", SESSIONS, ids=lambda test: test.name)
 def test_sessions_give_what_they_say(test):
     runner = doctest.DocTestRunner(optionflags=doctest.REPORT_NDIFF)
     report = []
@@ -121,13 +117,14 @@ def test_sessions_give_what_they_say(test):
     assert not runner.failures, "".join(report)
 
 
-@pytest.mark.parametrize("block", named(BLOCKS))
-def test_blocks_run(block, monkeypatch):
+@pytest.mark.parametrize(("module", "block"), [(m, b) for (m, _), b in BLOCKS.items()], ids=IDS)
+def test_blocks_run(module, block, monkeypatch):
     monkeypatch.setattr(tf_geco.datasets, "load", load)
     untrained = functools.partial(keras.applications.MobileNetV2, weights=None)
     monkeypatch.setattr(keras.applications, "MobileNetV2", untrained)
     block = re.sub(r"epochs=\d+", "epochs=1", block)
-    exec(compile(textwrap.dedent(block), "docstring", "exec"), given())
+    names = vars(importlib.import_module(module)) | given()
+    exec(compile(textwrap.dedent(block), "docstring", "exec"), names)
 
 
 @pytest.mark.parametrize("name", NAMES)

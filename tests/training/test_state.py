@@ -57,6 +57,37 @@ def test_looking_changes_no_bit_of_the_next_step(case):
         np.testing.assert_allclose(a, b, rtol=0, atol=tolerance)
 
 
+class NoisyAlways(keras.layers.Layer):
+    """A user's layer that draws noise outside of training too."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.noise = keras.random.SeedGenerator(1)
+
+    def call(self, x):
+        return x + keras.random.normal(keras.ops.shape(x), seed=self.noise)
+
+
+def test_noise_of_the_users_layers_is_kept_apart():
+    def run(look):
+        keras.utils.set_random_seed(3)
+        encoder = keras.Sequential([keras.Input((6,)), NoisyAlways(), keras.layers.Dense(8)])
+        decoder = keras.Sequential([keras.Input((2,)), keras.layers.Dense(6)])
+        posterior = tf_geco.posteriors.DiagonalNormal(2)
+        objective = tf_geco.GECO([ReconstructionError(0.1)])
+        model = tf_geco.VAE(encoder, decoder, posterior, objective)
+        model.compile("sgd", jit_compile=False)
+        model.fit(DATA, verbose=0, shuffle=False)
+        if look:
+            model.evaluate(DATA, verbose=0)
+            model.predict(DATA, verbose=0)
+        model.fit(DATA, verbose=0, shuffle=False, validation_data=DATA if look else None)
+        model.fit(DATA, verbose=0, shuffle=False)
+        return model
+
+    assert_same_weights(run(False), run(True), rtol=0, atol=0)
+
+
 def test_validation_and_callbacks_change_no_bit():
     def run(**options):
         keras.utils.set_random_seed(3)

@@ -32,8 +32,9 @@ def mask_of(y: Any, x: Any) -> tf.Tensor | None:
     if "mask" not in y:
         return None
     mask = tf.cast(y["mask"], tf.bool)
+    pairs = list(zip(mask.shape, x.shape, strict=False))
     fits = mask.shape.rank == x.shape.rank and all(
-        None in (a, b) or a in (b, 1) for a, b in zip(mask.shape[1:], x.shape[1:], strict=True)
+        None in (a, b) or a == b or (a == 1 and axis > 0) for axis, (a, b) in enumerate(pairs)
     )
     if not fits:
         raise ValueError(

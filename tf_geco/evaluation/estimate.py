@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from tf_geco.evaluation.batches import Batches
 from tf_geco.strategies import on_replicas
+from tf_geco.training.noise import noise_kept
 
 
 @dataclass(frozen=True)
@@ -92,16 +93,14 @@ def seeded(model: Any, seed: int) -> Iterator[None]:
 
     After it, the state of all noise of the model and its layers is as it was before.
     """
-    weights = {id(weight) for weight in model.weights}
-    noise = [v for v in model.variables if id(v) not in weights and "int" in v.dtype]
-    before = [tf.identity(state) for state in noise]
     generator = getattr(model, "inference_seed_generator", None) or model.seed_generator
-    generator.state.assign(np.array([seed, 0], generator.state.dtype))
-    try:
-        yield
-    finally:
-        for state, value in zip(noise, before, strict=True):
-            state.assign(value)
+    before = generator.state.numpy()
+    with noise_kept(model):
+        generator.state.assign(np.array([seed, 0], before.dtype))
+        try:
+            yield
+        finally:
+            generator.state.assign(before)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ import tensorflow as tf
 from tf_geco.configs import rebuilt
 from tf_geco.training.around import Around
 from tf_geco.training.batch import with_weights
+from tf_geco.training.noise import noise_kept, seed_states
 from tf_geco.training.progress import Progress
 from tf_geco.training.watch import Watch
 
@@ -23,6 +24,7 @@ class NativeModel(keras.Model):
 
     progress: Progress
     watch: Watch
+    inference_seed_generator: keras.random.SeedGenerator | None = None
 
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """Trains, as `keras.Model.fit`; the objective learns how many steps there will be."""
@@ -39,7 +41,9 @@ class NativeModel(keras.Model):
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
         """Measures, as `keras.Model.evaluate`: figures of all examples, whatever the batch size."""
-        results = super().evaluate(**self._given(super().evaluate, args, kwargs))
+        given = self._given(super().evaluate, args, kwargs)
+        with noise_kept(self, but=self.inference_seed_generator):
+            results = super().evaluate(**given)
         skipped = round(float(self.progress.result()["skipped"]))
         if skipped:
             warnings.warn(
@@ -47,6 +51,11 @@ class NativeModel(keras.Model):
                 stacklevel=2,
             )
         return results
+
+    def predict(self, *args: Any, **kwargs: Any) -> Any:
+        """Returns outputs, as `keras.Model.predict`."""
+        with noise_kept(self, but=self.inference_seed_generator):
+            return super().predict(*args, **kwargs)
 
     def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
         """Takes one step, as `keras.Model.train_on_batch`."""
@@ -65,12 +74,12 @@ class NativeModel(keras.Model):
     def save_own_variables(self, store: Any) -> None:
         """Saves the state of all noise too, which Keras does not: training resumes exactly."""
         super().save_own_variables(store)
-        for index, state in enumerate(self._seed_states()):
+        for index, state in enumerate(seed_states(self)):
             store[f"seed_state_{index}"] = state.numpy()
 
     def load_own_variables(self, store: Any) -> None:
         """Restores what `save_own_variables` saved."""
-        for index, state in enumerate(self._seed_states()):
+        for index, state in enumerate(seed_states(self)):
             state.assign(store[f"seed_state_{index}"])
         own = [name for name in store.keys() if not name.startswith("seed_state")]  # noqa: SIM118
         super().load_own_variables({name: store[name] for name in own})
@@ -90,9 +99,3 @@ class NativeModel(keras.Model):
         if isinstance(validation, tuple) and len(validation) == 3:
             given["validation_data"] = (validation[0], *with_weights(*validation[1:]))
         return given
-
-    def _seed_states(self) -> list:
-        """Returns the states of the seed generators of this model and its layers."""
-        known = {id(weight) for weight in self.weights}
-        states = [v for v in self.variables if id(v) not in known and "int" in v.dtype]
-        return list({id(state): state for state in states}.values())

@@ -20,11 +20,11 @@ BLUE, RED, GREY = "tab:blue", "tab:red", "0.55"
 def train(start: float | str) -> dict[str, np.ndarray]:
     """Returns the trajectory of a dense VAE on digits, whose lambda starts at `start`."""
     keras.utils.set_random_seed(0)
-    wish = tf_geco.constraints.ReconstructionError(TOLERANCE)
+    error = tf_geco.constraints.ReconstructionError(TOLERANCE)
     model = tf_geco.VAE(
         *tf_geco.models.dense_networks((28, 28, 1), LATENT_DIM),
         posterior=tf_geco.posteriors.DiagonalNormal(LATENT_DIM),
-        objective=tf_geco.GECO([wish], initial_multiplier=start),
+        objective=tf_geco.GECO([error], initial_multiplier=start),
     )
     model.compile(keras.optimizers.Adam(1e-3))
     data = tf_geco.datasets.load("mnist5k", batch_size=128, split="train")

@@ -1,7 +1,7 @@
 """Train VAEs, and any Keras model, under constraints.
 
-GECO ("Taming VAEs", Rezende and Viola, 2018) replaces the sweep over beta by a wish, such as
-"reconstruct to an error of 0.1", and finds the weight of that wish while it trains.
+GECO ("Taming VAEs", Rezende and Viola, 2018) replaces the sweep over beta by a tolerance, such
+as "reconstruct to an error of 0.1", and finds the weight that it takes while it trains.
 """
 
 from tf_geco import (

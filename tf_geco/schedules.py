@@ -11,8 +11,11 @@ from tf_geco.checks import positive_number
 Schedule = keras.optimizers.schedules.LearningRateSchedule
 
 
+LATE = 100_000  # a step at which a schedule should still have a value that is allowed
+
+
 def as_schedule(value: Any, name: str, check: Callable[[Any, str], float] = positive_number) -> Any:
-    """Returns a number that passed its check, or a schedule whose first value did.
+    """Returns a number that passed its check, or a schedule whose first and late values did.
 
     Args:
         value: A number, or a `keras.optimizers.schedules.LearningRateSchedule`, such as
@@ -26,7 +29,8 @@ def as_schedule(value: Any, name: str, check: Callable[[Any, str], float] = posi
     if not isinstance(value, Schedule):
         return check(value, name)
     with tf.init_scope():
-        check(float(value_at(value, 0)), name)
+        for step in (0, LATE):
+            check(float(value_at(value, step)), f"{name} at step {step:,}")
     return value
 
 

@@ -35,7 +35,7 @@ def all_finite(tensors: list[tf.Tensor | None]) -> tf.Tensor:
     the tensor; a finite tensor whose sum overflows is one that no optimizer could use.
     """
     dense = [tf.convert_to_tensor(tensor) for tensor in tensors if tensor is not None]
-    total = tf.add_n([tf.cast(tf.reduce_sum(tensor), tf.float32) for tensor in dense])
+    total = tf.add_n([tf.reduce_sum(tf.cast(tensor, tf.float32)) for tensor in dense])
     if replica_count() == 1:
         return tf.math.is_finite(total)
     bad = tf.cast(tf.math.logical_not(tf.math.is_finite(total)), tf.float32)

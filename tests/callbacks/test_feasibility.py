@@ -15,7 +15,7 @@ def dense():
     return MODELS["dense"].compiled()
 
 
-def test_it_says_at_the_end_which_wish_is_out_of_reach():
+def test_it_says_at_the_end_which_tolerance_is_out_of_reach():
     callback = tf_geco.GECOCallback(every=1)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -74,7 +74,7 @@ def test_the_nearest_epoch_is_that_of_this_fit_and_may_be_any(capsys):
     assert "you asked for 0.1, nothing was measured." in capsys.readouterr().out
 
 
-def test_a_wish_that_is_met_needs_no_words(capsys):
+def test_a_tolerance_that_is_met_needs_no_words(capsys):
     callback = tf_geco.GECOCallback(every=1)
     callback.set_params({"verbose": 1})
     observe(callback, dense(), lambda index: 0.0)
@@ -107,7 +107,7 @@ def test_of_two_constraints_it_names_the_one_furthest_off(rises, excess, said):
     assert said in str(caught[0].message)
 
 
-def two_wishes(kappa, nats):
+def two_tolerances(kappa, nats):
     """Trains a small dense VAE on digits, for RE at kappa and a KL of at most so many nats."""
     keras.utils.set_random_seed(0)
     model = tf_geco.VAE(
@@ -127,10 +127,10 @@ def two_wishes(kappa, nats):
     return callback
 
 
-def test_of_two_wishes_that_pull_apart_it_says_which_cannot_be_met():
+def test_of_two_tolerances_that_pull_apart_it_says_which_cannot_be_met():
     """Digits need more than 15 nats for RE 0.08; 15 nats alone are easily met, by sending none."""
     with pytest.warns(UserWarning, match="looks out of reach") as caught:
-        callback = two_wishes(0.08, nats=15.0)
+        callback = two_tolerances(0.08, nats=15.0)
     (message,) = [str(w.message) for w in caught if "out of reach" in str(w.message)]
     assert message.startswith("Constraint 'reconstruction_error' looks out of reach together with")
     assert "'kl_divergence' (you asked for 15" in message

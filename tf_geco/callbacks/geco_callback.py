@@ -115,10 +115,15 @@ class GECOCallback(keras.callbacks.Callback):
 
     def on_train_end(self, logs: dict | None = None) -> None:
         """Says which constraints do not hold, and restores the best weights, if asked to."""
-        if isinstance(self.model.objective, GECO):
+        restores = self.restore_best_weights and self._best_weights is not None
+        if isinstance(self.model.objective, GECO) and not (restores and self._best_holds()):
             self._report(self.model.objective)
-        if self.restore_best_weights and self._best_weights is not None:
+        if restores:
             self.model.set_weights(self._best_weights)
+
+    def _best_holds(self) -> bool:
+        """Returns whether every constraint held in the epoch of the best weights."""
+        return self._best_rank is not None and not self._best_rank[0]
 
     def _judge(self, epoch: int, objective: Objective, logs: dict) -> None:
         """Ranks the weights of an epoch: feasible ones first, then by cost."""

@@ -35,11 +35,13 @@ class Trajectory:
         return objective is self._objective
 
     def record(self) -> None:
-        """Adds a row, unless there is one for this step."""
-        step = int(self._objective.step.numpy())
+        """Adds a row for this step; rows from here on, of weights that were set back, go."""
+        objective = self._objective
+        step = int(objective.step.numpy())
         if self._rows and self._rows[-1][0] == step:
             return
-        objective = self._objective
+        while self._rows and self._rows[-1][0] > step:
+            self._rows.pop()
         measured = [float(value) for value in objective.readings(objective.averaged).values()]
         violation, multiplier = objective.violations().numpy(), objective.multiplier.numpy()
         means, cost = objective.averaged.means.numpy()[:-1], float(objective.cost_average)

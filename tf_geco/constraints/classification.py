@@ -124,6 +124,11 @@ class ClassificationAccuracy(Constraint):
         """Returns 1 - kappa, the error rate that is allowed."""
         return 1.0 - self.tolerance_at(step)
 
+    @property
+    def is_ratio(self) -> bool:
+        """Yes: what is missing to 1, over what may be missing."""
+        return True
+
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of `__init__`."""
         return {

@@ -11,6 +11,7 @@ from tf_geco.constraints.values import Measured, per_example
 from tf_geco.schedules import Schedule, as_schedule, value_at
 
 LEAST_RATIO = 1e-6
+OVERCOMPLETE = 0.05
 
 
 @keras.saving.register_keras_serializable(package="tf_geco")
@@ -40,8 +41,6 @@ class Constraint(keras.layers.Layer):
             slowly against the moving average, whose 0.99 remembers about 100 steps. `None` asks for
             nothing: what is measured is only logged, as by `tf_geco.ELBO`.
         form: `"<="` or `">="`.
-        scaled: Whether it enters loss and rule relative to its tolerance and in nats. `False` is
-            the form that the paper prints; `tf_geco.GECO.algorithm_1` sets it.
         name: Name in logs and plots. Give each constraint of one objective its own.
 
     Call arguments:
@@ -76,7 +75,6 @@ class Constraint(keras.layers.Layer):
         tolerance: float | Schedule | None,
         *,
         form: str = "<=",
-        scaled: bool = True,
         name: str | None = None,
         **kwargs: Any,
     ) -> None:
@@ -91,7 +89,6 @@ class Constraint(keras.layers.Layer):
                 f"Received: a class {type(self).__name__} that overrides `call`."
             )
         self.form = form
-        self.scaled = bool(scaled)
         if tolerance is not None:
             tolerance = as_schedule(tolerance, "tolerance", self.check_tolerance)
         self.tolerance: Any = tolerance
@@ -155,14 +152,22 @@ class Constraint(keras.layers.Layer):
         """Returns what a violation of one `scale` is worth in the loss when lambda is 1."""
         return 1.0
 
+    def first_multiplier(self, latents: int) -> float:
+        """Returns the lambda that weighs a violation of 100 % as half a nat for each latent.
+
+        lambda_0 = latents / (2 nats), at most 1
+        """
+        return min(1.0, latents / (2.0 * float(self.nats())))
+
     @property
     def is_ratio(self) -> bool:
         """Whether no violation is below -scale, so that 1 + C / scale is a ratio.
 
         It is the ratio of what is measured to what is allowed, and the multiplier follows its
-        logarithm. Otherwise it follows that of the violation, with its sign.
+        logarithm. Otherwise it follows that of the violation, with its sign. By default it is one
+        where the mean has a greatest value: what is measured is then not expected below zero.
         """
-        return True
+        return self.form == "<="
 
     def violation(self, mean: Any, step: Any = 0) -> Any:
         """Returns C, of the mean of the values: zero or less holds."""
@@ -178,13 +183,10 @@ class Constraint(keras.layers.Layer):
 
             log(1 + C / scale)                         a ratio of measured to allowed
             sign(C) log(1 + |C| / scale)               other constraints
-            C                                          not scaled
 
         For a reconstruction error the first is log(RE / kappa^2). It falls by about one unit for a
         unit of log lambda, whatever the data set, so one rule can serve every data set.
         """
-        if not self.scaled:
-            return self.violation(mean, step)
         excess = self.excess(mean, step)
         if self.is_ratio:
             return tf.math.log(tf.maximum(1.0 + excess, LEAST_RATIO))
@@ -192,21 +194,16 @@ class Constraint(keras.layers.Layer):
 
     def weight(self, step: Any = 0) -> Any:
         """Returns what one unit of violation adds to the loss when lambda is 1."""
-        return self.nats(step) / self.scale(step) if self.scaled else 1.0
+        return self.nats(step) / self.scale(step)
 
     def reading(self, mean: Any) -> Any:
         """Returns the mean of the values in the unit of the tolerance, for people to read."""
         return mean
 
-    def as_printed(self) -> "Constraint":
-        """Returns the same constraint in the form that the paper prints."""
-        return type(self).from_config({**self.get_config(), "scaled": False})
-
     def get_config(self) -> dict:
         """Returns the arguments of `__init__`."""
         tolerance = keras.saving.serialize_keras_object(self.tolerance)
-        own = {"tolerance": tolerance, "form": self.form, "scaled": self.scaled}
-        return {**super().get_config(), **own}
+        return {**super().get_config(), "tolerance": tolerance, "form": self.form}
 
     @classmethod
     def from_config(cls, config: dict) -> "Constraint":
@@ -225,6 +222,14 @@ class Sized(Constraint):
     def nats(self, step: Any = 0) -> float:
         """Returns D / 2."""
         return size_of(self) / 2
+
+    def first_multiplier(self, latents: int) -> float:
+        """Returns d / D, the least that a linear Gaussian model of d latents needs.
+
+        With more latents than values, most of which stay idle, it says nothing, and lambda starts
+        at 0.05.
+        """
+        return latents / size_of(self) if latents < size_of(self) else OVERCOMPLETE
 
 
 class SquaredError(Sized):

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tf_geco.checks import positive_integer, positive_number
 from tf_geco.constraints.constraint import SquaredError
 from tf_geco.constraints.inputs import (
     any_observed,
@@ -118,14 +119,10 @@ class LocalStatistics(keras.layers.Layer):
     ) -> None:
         kwargs.setdefault("dtype", "float32")
         super().__init__(**kwargs)
-        self.patch_size = patch_size
-        self.strides = max(1, patch_size // 2) if strides is None else strides
-        if min(patch_size, self.strides) < 1:
-            raise ValueError(
-                "`patch_size` and `strides` must be positive. "
-                f"Received: patch_size={patch_size}, strides={strides}."
-            )
-        self.epsilon = float(epsilon)
+        self.patch_size = positive_integer(patch_size, "patch_size")
+        half = max(1, self.patch_size // 2)
+        self.strides = half if strides is None else positive_integer(strides, "strides")
+        self.epsilon = positive_number(epsilon, "epsilon")
 
     def call(self, x: Any) -> Any:
         """Returns means and standard deviations of patches."""

@@ -55,12 +55,18 @@ def refuse_bare_mask(y: Any, x: Any) -> None:
 
 def refuse_misspelt(y: dict, entry: str) -> None:
     """Raises an error if a key of `y` is almost the entry that is looked for."""
-    near = difflib.get_close_matches(entry, [str(key).lower() for key in y], n=1, cutoff=0.75)
+    near = [key for key in y if _is_almost(str(key).lower(), entry)]
     if near and entry not in y:
         raise ValueError(
-            f"Nothing reads `y[{near[0]!r}]`; did you mean `y[{entry!r}]`? "
+            f"The {entry} is read from `y[{entry!r}]`; is it `y[{near[0]!r}]`? "
             f"Received: y with the keys {sorted(map(str, y))}."
         )
+
+
+def _is_almost(key: str, entry: str) -> bool:
+    """Returns whether a key has the letters of an entry in another order, or almost its letters."""
+    close = difflib.SequenceMatcher(None, key, entry).ratio() >= 0.8
+    return close or sorted(key) == sorted(entry)
 
 
 def check_same_shape(x_shape: Any, outputs_shape: Any, name: str) -> None:

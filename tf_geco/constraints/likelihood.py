@@ -44,7 +44,7 @@ class NegativeLogLikelihood(Constraint):
     Call arguments:
         x: Data, `[B, ...]`.
         y: Not used, but for `y["mask"]`, where the likelihood has one log-probability per value:
-            missing values add nothing.
+            missing values add nothing, and a unit per dimension is per value observed.
         outputs: A dictionary with `"reconstruction"`, or what `parameters` names.
 
     Raises:
@@ -112,8 +112,17 @@ class NegativeLogLikelihood(Constraint):
             log_prob = distribution.log_prob(tf.cast(x, distribution.dtype))
         else:
             log_prob = self._observed(distribution, x, mask)
-        values = -tf.reduce_sum(log_prob, range(1, log_prob.shape.rank)) / self._size
-        return values if mask is None else (values, any_observed(mask))
+        values = -tf.reduce_sum(log_prob, range(1, log_prob.shape.rank)) / self._nats_per_unit
+        if mask is None:
+            return values
+        return values / self._share_observed(mask, x), any_observed(mask)
+
+    def _share_observed(self, mask: tf.Tensor, x: Any) -> Any:
+        """Returns the share of the values that a unit per dimension is about, `[B]`, else 1."""
+        if self.unit == "nats":
+            return 1.0
+        seen = tf.cast(tf.broadcast_to(mask, tf.shape(x)), tf.float32)
+        return tf.maximum(tf.reduce_mean(seen, range(1, seen.shape.rank)), 1e-6)
 
     def _check_shape(self, distribution: Any, x: Any) -> None:
         shape = distribution.batch_shape + distribution.event_shape
@@ -137,7 +146,7 @@ class NegativeLogLikelihood(Constraint):
         return tf.where(mask, log_prob, 0.0)
 
     @property
-    def _size(self) -> float:
+    def _nats_per_unit(self) -> float:
         """How many nats of an example make one of the unit."""
         size = size_of(self)
         return dict(zip(UNITS, (1.0, float(size), size * math.log(2.0)), strict=True))[self.unit]
@@ -153,7 +162,7 @@ class NegativeLogLikelihood(Constraint):
 
     def nats(self, step: Any = 0) -> Any:
         """Returns the scale in nats of an example."""
-        return self.scale(step) * self._size
+        return self.scale(step) * self._nats_per_unit
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of `__init__`."""

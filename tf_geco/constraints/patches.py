@@ -114,6 +114,11 @@ class PatchNCC(Sized):
         """Returns 1 - kappa."""
         return 1.0 - self.tolerance_at(step)
 
+    @property
+    def is_ratio(self) -> bool:
+        """Yes: what is missing to 1, over what may be missing."""
+        return True
+
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of `__init__`."""
         return {

@@ -7,7 +7,13 @@ import keras
 import tensorflow as tf
 
 from tf_geco.constraints.constraint import SquaredError
-from tf_geco.constraints.inputs import check_same_shape, image_and_reconstruction, mask_of, only
+from tf_geco.constraints.inputs import (
+    any_observed,
+    check_same_shape,
+    image_and_reconstruction,
+    mask_of,
+    only,
+)
 from tf_geco.schedules import Schedule
 
 
@@ -28,7 +34,8 @@ class ReconstructionError(SquaredError):
         tolerance: kappa, in units of the data (0.1 is a tenth of the range of a [0, 1] image), or
             a schedule of it; `None` only measures.
         reduction: `"mean"` over the values of an example, the default, because then a tolerance
-            means the same for every image size; or `"sum"`, as Table 1 prints it.
+            means the same for every image size; or `"sum"`, as Table 1 prints it: then kappa is the
+            norm of the error, and lambda = 1 means sigma = kappa / sqrt(D).
         name: Name in logs and plots.
 
     Call arguments:
@@ -83,7 +90,10 @@ class ReconstructionError(SquaredError):
         x, reconstruction = image_and_reconstruction(x, outputs, mask, self.name)
         error = tf.math.squared_difference(x, reconstruction)
         axes = range(1, error.shape.rank)
-        return tf.reduce_sum(error, axes) if self.reduction == "sum" else only(error, mask, axes)
+        if self.reduction == "mean":
+            return only(error, mask, axes)
+        total = tf.reduce_sum(error, axes)
+        return total if mask is None else (total, any_observed(mask))
 
     def get_config(self) -> dict:
         """Returns the arguments of `__init__`."""

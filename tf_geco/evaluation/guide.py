@@ -139,13 +139,13 @@ def tolerance_guide(
     examples = x[chosen].astype(np.float64)
     errors, components, projections = _linear_codes(flat, chosen, share)
     limit = min(errors[0], *contrast(examples)) if is_images else errors[0]
-    wishes = _wishes(tolerances, limit)
-    blurs = [blur_to_error(examples, wish) for wish in wishes] if is_images else []
+    asked = _tolerances(tolerances, limit)
+    blurs = [blur_to_error(examples, tolerance) for tolerance in asked] if is_images else []
     return ToleranceGuide(
         components=components,
         errors=tuple(float(errors[k]) for k in components),
-        tolerances=wishes,
-        needed=tuple(int(np.argmax(errors <= wish)) for wish in wishes),
+        tolerances=asked,
+        needed=tuple(int(np.argmax(errors <= tolerance)) for tolerance in asked),
         rounding=ROUNDING if in_unit_range else None,
         examples=examples,
         projections=projections.reshape(-1, *examples.shape),
@@ -246,14 +246,16 @@ def _at_quartiles(values: np.ndarray) -> np.ndarray:
     return np.argsort(values, kind="stable")[np.unique([count // 4, count // 2, 3 * count // 4])]
 
 
-def _wishes(tolerances: Sequence[float] | None, limit: float) -> tuple[float, ...]:
+def _tolerances(tolerances: Sequence[float] | None, limit: float) -> tuple[float, ...]:
     """Returns the tolerances, the largest first; those of the paper as far as they are in reach."""
     if tolerances is None:
-        return tuple(wish for wish in PAPER if wish < limit)
-    wishes = sorted((positive_number(wish, "tolerances") for wish in tolerances), reverse=True)
-    if wishes and wishes[0] >= limit:
+        return tuple(tolerance for tolerance in PAPER if tolerance < limit)
+    found = sorted(
+        (positive_number(tolerance, "tolerances") for tolerance in tolerances), reverse=True
+    )
+    if found and found[0] >= limit:
         raise ValueError(
             f"`tolerances` must be below {limit:.4g}, the error of an example without any detail. "
             f"Received: tolerances={list(tolerances)}."
         )
-    return tuple(wishes)
+    return tuple(found)

@@ -96,7 +96,12 @@ class Unreduced(keras.losses.Loss):
         self.function = function
 
     def call(self, y_true: Any, y_pred: Any) -> tf.Tensor:
-        """Returns the values of the function."""
+        """Returns the function's values, of labels and outputs of one rank if one is a column."""
+        ranks = len(y_true.shape) - len(y_pred.shape)
+        if ranks == 1 and y_true.shape[-1] == 1:
+            y_true = tf.squeeze(y_true, axis=-1)
+        elif ranks == -1 and y_pred.shape[-1] == 1:
+            y_pred = tf.squeeze(y_pred, axis=-1)
         return self.function(y_true, y_pred)
 
 
@@ -108,19 +113,15 @@ def _per_example(cost: Any) -> Callable:
         raise ValueError(
             f"`cost` must be a Keras loss, its name, or a function. Received: cost={cost!r}."
         )
-    losses = Unreduced(function)
-    unmasked = Unreduced(lambda y, outputs: tf.ones_like(function(y, outputs)))
 
     def values_and_counts(y: Any, outputs: Any) -> Any:
-        if y is None:
-            values, masks = function(y, outputs), None
-        else:
-            values, masks = losses(y, outputs), unmasked(y, outputs)
-        values = tf.cast(values, tf.float32)
+        values = tf.cast(
+            function(y, outputs) if y is None else Unreduced(function)(y, outputs), tf.float32
+        )
         axes = range(1, values.shape.rank or 1)
-        if masks is None:
+        if y is None:
             return tf.reduce_mean(values, axes)
-        counts = tf.reduce_mean(masks, axes)
+        counts = tf.reduce_mean(Unreduced(lambda *_: tf.ones_like(values))(y, outputs), axes)
         return tf.math.divide_no_nan(tf.reduce_mean(values, axes), counts), counts
 
     return values_and_counts

@@ -45,6 +45,23 @@ class LatentVariableModel(ObjectiveModel):
         """Returns the KL of each example in nats, `[B]`."""
         return outputs["kl"]
 
+    def compute_metrics(
+        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
+    ) -> dict[str, tf.Tensor]:
+        """Updates the compiled metrics, which compare the reconstruction with its target.
+
+        Raises:
+            ValueError: If values are missing, which metrics cannot leave out.
+        """
+        if isinstance(y, dict) and "mask" in y:
+            raise ValueError(
+                "Metrics given to `compile` cannot leave out missing values: compile without them; "
+                "constraints log what they measure. Received: y['mask'] and compiled metrics."
+            )
+        return super().compute_metrics(x, self.target(x), y_pred["reconstruction"], sample_weight)
+
+    base_metrics = compute_metrics
+
     def check_input(self, x: Any) -> None:
         """Raises an error if data do not have the shape that the model was built for."""
         shape = tf.TensorShape(self.target(x).shape)

@@ -1,6 +1,7 @@
 """Preset encoders and decoders, by the shape of an example.
 
-Images are centred first and all units are leaky: of plain ReLUs, colour images kill most.
+Images are centred first and all units are leaky, because colour images leave most plain ReLUs at
+zero for good.
 """
 
 import math

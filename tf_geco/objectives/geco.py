@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tf_geco.checks import positive_number
@@ -12,7 +13,6 @@ from tf_geco.constraints import Constraint
 from tf_geco.multipliers import Exponential, PlannedPace, Rule
 from tf_geco.objectives.arguments import checked_bounds
 from tf_geco.objectives.objective import Objective
-from tf_geco.objectives.start import first_multiplier
 from tf_geco.objectives.sums import Sums
 from tf_geco.strategies import add_state
 
@@ -34,6 +34,8 @@ class GECO(Objective):
     Args:
         constraints: List of `tf_geco.constraints.Constraint`, with different names.
         rule: How log lambda answers, by default `PlannedPace()`.
+        scaled: Whether each constraint enters loss and rule relative to its tolerance and in nats.
+            `False` is the form that the paper prints; `algorithm_1` sets it with its rule.
         decay: alpha, the decay of C_ma per step. The paper uses 0.99.
         initial_multiplier: A positive number, or `"auto"`: the lambda that weighs a violation of
             100 % as half a nat for each latent dimension. For a reconstruction error that is d / D,
@@ -77,6 +79,7 @@ class GECO(Objective):
         constraints: Sequence[Constraint],
         *,
         rule: Rule | None = None,
+        scaled: bool = True,
         decay: float = 0.99,
         initial_multiplier: float | str = "auto",
         band: float = 0.05,
@@ -96,6 +99,7 @@ class GECO(Objective):
             raise ValueError(
                 f"`rule` must be a `tf_geco.multipliers.Rule`. Received: rule={rule!r}."
             )
+        self.scaled = bool(scaled)
         if initial_multiplier != "auto":
             initial_multiplier = positive_number(initial_multiplier, "initial_multiplier")
         self.initial_multiplier: Any = initial_multiplier
@@ -107,7 +111,6 @@ class GECO(Objective):
                 f"Received: cost={cost!r}."
             )
         self.cost = cost
-        self._planned_at_first = 0
 
     @classmethod
     def algorithm_1(
@@ -127,8 +130,8 @@ class GECO(Objective):
             Rezende and Viola, "Taming VAEs", 2018, Algorithm 1. The paper uses one letter for this
             rate and for the decay of C_ma.
         """
-        printed = [constraint.as_printed() for constraint in constraints]
-        return cls(printed, **{"rule": Exponential(rate), "initial_multiplier": 1.0, **options})
+        printed = {"rule": Exponential(rate), "scaled": False, "initial_multiplier": 1.0}
+        return cls(constraints, **{**printed, **options})
 
     def build(
         self,
@@ -140,36 +143,32 @@ class GECO(Objective):
     ) -> None:
         """Builds the constraints and creates the state."""
         super().build(x_shape, y_shape, outputs_shape)
-        auto = self.initial_multiplier == "auto"
-        initial = [
-            first_multiplier(constraint, outputs_shape) if auto else self.initial_multiplier
-            for constraint in self.constraints
-        ]
+        latents = _number_of_latents(outputs_shape)
+        starts = [self._start(constraint, latents) for constraint in self.constraints]
+        initial = np.clip(starts, *np.transpose(self.bounds))
         size = len(self.constraints)
         logs = [math.log(value) for value in initial]
         self.log_multiplier = add_state(self, "log_multiplier", (size,), logs)
         self.memory = add_state(self, "memory", (self.rule.memory_size, size))
-        planned = self._planned_at_first
-        self.planned_steps = add_state(self, "planned_steps", (), planned, dtype="int64")
 
-    def set_plan(self, end: int) -> None:
-        """Keeps the step at which training ends, which rules take as a time scale."""
-        if self.built:
-            self.planned_steps.assign(end)
-        else:
-            self._planned_at_first = end
+    def _start(self, constraint: Constraint, latents: int | None) -> float:
+        """Returns the lambda that a constraint starts with."""
+        if self.initial_multiplier != "auto":
+            return self.initial_multiplier
+        if latents is None:
+            return 1.0
+        with tf.init_scope():
+            return constraint.first_multiplier(latents)
 
     def value(self, sums: Sums) -> tf.Tensor:
         """Returns the Lagrangian, a scalar; constraints that no example counts for add nothing."""
-        weights = [constraint.weight(self.step) for constraint in self.constraints]
+        weights = [c.weight(self.step) if self.scaled else 1.0 for c in self.constraints]
         pull = self.multiplier * tf.stack(weights) * self._violations(sums.safe_means)
-        return sums.safe_means[-1] + tf.reduce_sum(tf.where(sums.known[:-1], pull, 0.0))
+        return self.cost_of(sums.safe_means) + tf.reduce_sum(tf.where(sums.known[:-1], pull, 0.0))
 
     def next_state(self, averages: Sums, first: tf.Tensor) -> dict[str, tf.Tensor]:
         """Returns the next log lambda and memory, from the new moving averages."""
-        means = tf.unstack(averages.safe_means[:-1], num=len(self.constraints))
-        pairs = zip(self.constraints, means, strict=True)
-        error = tf.stack([constraint.error(mean, self.step) for constraint, mean in pairs])
+        error = self._errors(averages.safe_means)
         state = tf.convert_to_tensor(self.log_multiplier), tf.convert_to_tensor(self.memory)
         low, high = tf.unstack(tf.math.log(tf.constant(self.bounds)), axis=-1)
         after = self.rule(
@@ -187,6 +186,14 @@ class GECO(Objective):
             name: tf.where(known, new, old)
             for name, new, old in zip(("log_multiplier", "memory"), after, state, strict=True)
         }
+
+    def _errors(self, means: tf.Tensor) -> tf.Tensor:
+        """Returns what the rule brings to zero, `[L]`: errors, or as printed violations."""
+        if not self.scaled:
+            return self._violations(means)
+        means = tf.unstack(means[:-1], num=len(self.constraints))
+        pairs = zip(self.constraints, means, strict=True)
+        return tf.stack([constraint.error(mean, self.step) for constraint, mean in pairs])
 
     def _violations(self, means: tf.Tensor) -> tf.Tensor:
         """Returns C of each constraint, `[L]`, of the means `[L + 1]` of what is measured."""
@@ -231,8 +238,19 @@ class GECO(Objective):
             **super().get_config(),
             "constraints": [serialize(constraint) for constraint in self.constraints],
             "rule": serialize(self.rule),
+            "scaled": self.scaled,
             "initial_multiplier": self.initial_multiplier,
             "band": self.band,
             "bounds": self.bounds,
             "cost": serialize(self.cost),
         }
+
+
+def _number_of_latents(outputs_shape: Any) -> int | None:
+    """Returns the number of latents, from the shapes of the outputs; `None` without any."""
+    latents = outputs_shape.get("latents") if isinstance(outputs_shape, dict) else None
+    if latents is None:
+        return None
+    shapes: list[tuple] = []
+    keras.tree.map_shape_structure(lambda shape: shapes.append(tuple(shape)), latents)
+    return sum(math.prod(shape[1:]) for shape in shapes)

@@ -13,7 +13,7 @@ from tf_geco.constraints import Constraint
 from tf_geco.constraints.values import per_example
 from tf_geco.objectives.arguments import checked_constraints
 from tf_geco.objectives.sums import Sums
-from tf_geco.strategies import add_state
+from tf_geco.strategies import add_state, all_finite
 
 
 class Objective(keras.layers.Layer):
@@ -62,20 +62,19 @@ class Objective(keras.layers.Layer):
         self.constraints = list(checked_constraints(constraints))
         self.decay = float(decay)
         self._owner: Any = None
-        self._planned_by_hand = 0
+        self._plan = (0, 0)  # before there is state: planned end, and the end planned by hand
 
     def serve(self, model: Any) -> None:
         """Binds the objective to the one model that it trains.
 
         Raises:
-            ValueError: If it has trained another.
+            ValueError: If it holds the state of another.
         """
-        owner = None if self._owner is None else self._owner()
-        if owner is not model and self._steps_taken() > 0:
+        taken = self._owner is not None and self._owner() is not model
+        if taken and self.built:
             raise ValueError(
-                "This objective has trained another model, whose multipliers it holds. Make a new "
-                "one, for example `type(objective).from_config(objective.get_config())`. "
-                f"Received: objective={self.name!r}, after {self._steps_taken()} steps."
+                "This objective belongs to another model, whose multipliers it holds: make a new "
+                f"one. Received: objective={self.name!r}, after {self._steps_taken()} steps."
             )
         self._owner = weakref.ref(model)
 
@@ -95,6 +94,9 @@ class Objective(keras.layers.Layer):
         self.averages = add_state(self, "averages", (2, entries))
         self.pending = add_state(self, "pending", (2, entries))
         self.pending_batches = add_state(self, "pending_batches", (), dtype="int64")
+        planned, by_hand = self._plan
+        self.planned_steps = add_state(self, "planned_steps", (), planned, dtype="int64")
+        self.planned_by_hand = add_state(self, "planned_by_hand", (), by_hand, dtype="int64")
 
     def call(
         self,
@@ -115,10 +117,9 @@ class Objective(keras.layers.Layer):
         return Sums.of([*values, cost_values], [*counts, cost_counts], sample_weight)
 
     def _cost(self, x: Any, y: Any, outputs: Any, cost: Any) -> tuple[Any, Any]:
-        """Returns the cost of each example and how much it counts: the given, or the own one."""
+        """Returns what the cost is made of and how much it counts: the given, or the own one's."""
         if self.cost is not None:
-            values, counts = self.cost(x, y=y, outputs=outputs)
-            return self.cost.weight(self.step) * self.cost.violation(values, self.step), counts
+            return self.cost(x, y=y, outputs=outputs)
         values, counts = cost if isinstance(cost, tuple) else (cost, None)
         if values is not None:
             values = per_example(values, "The cost must hold")
@@ -152,6 +153,7 @@ class Objective(keras.layers.Layer):
         averages = sums.averaged_into(old, self.decay)
         first = tf.logical_and(averages.known, tf.logical_not(old.known))[:-1]
         state = {"averages": averages.stacked(), **self.next_state(averages, first)}
+        accept = tf.logical_and(accept, all_finite(list(state.values())))
         for name, value in state.items():
             weight = getattr(self, name)
             weight.assign(tf.where(accept, value, weight))
@@ -176,16 +178,21 @@ class Objective(keras.layers.Layer):
         Args:
             steps: Number of steps to come.
         """
-        self._planned_by_hand = self._steps_taken() + positive_integer(steps, "steps")
-        self.set_plan(self._planned_by_hand)
+        end = self._steps_taken() + positive_integer(steps, "steps")
+        self._set_plan(end, end)
 
     def expect(self, steps: int) -> None:
-        """Takes the number of steps that `fit` knows of, if nobody has planned otherwise."""
-        if self._steps_taken() >= self._planned_by_hand:
-            self.set_plan(self._steps_taken() + steps)
+        """Takes the number of steps that `fit` knows of, 0 for none, if nobody has planned."""
+        by_hand = int(self.planned_by_hand.numpy()) if self.built else self._plan[1]
+        if self._steps_taken() >= by_hand:
+            self._set_plan(self._steps_taken() + steps if steps else 0, by_hand)
 
-    def set_plan(self, end: int) -> None:
-        """Keeps the step at which training ends; only some objectives need it."""
+    def _set_plan(self, end: int, by_hand: int) -> None:
+        """Keeps the step at which training ends, which rules take as a time scale."""
+        self._plan = (end, by_hand)
+        if self.built:
+            self.planned_steps.assign(end)
+            self.planned_by_hand.assign(by_hand)
 
     def state_of(self, name: str) -> Any:
         """Returns a weight of the state by name.
@@ -211,7 +218,13 @@ class Objective(keras.layers.Layer):
     @property
     def cost_average(self) -> tf.Tensor:
         """The moving average of the cost, a scalar; NaN before the first step."""
-        return self.averaged.means[-1]
+        return self.cost_of(self.averaged.means)
+
+    def cost_of(self, means: tf.Tensor) -> tf.Tensor:
+        """Returns the cost, of means `[L + 1]`: the last, or what the own cost makes of it."""
+        if self.cost is None:
+            return means[-1]
+        return self.cost.weight(self.step) * self.cost.violation(means[-1], self.step)
 
     def readings(self, sums: Sums) -> dict[str, tf.Tensor]:
         """Returns what each constraint measured on average, in its own unit, by name."""
@@ -220,11 +233,7 @@ class Objective(keras.layers.Layer):
         return {constraint.name: constraint.reading(mean) for constraint, mean in pairs}
 
     def violations(self, sums: Sums | None = None) -> tf.Tensor:
-        """Returns the violations of sums, `[L]`, by default C_ma; NaN if nothing is asked for.
-
-        Args:
-            sums: Of a batch, an epoch, an evaluation.
-        """
+        """Returns the violations of sums, `[L]`, by default C_ma; NaN if nothing is asked for."""
         return tf.fill([len(self.constraints)], float("nan"))
 
     def next_state(self, averages: Sums, first: tf.Tensor) -> dict[str, tf.Tensor]:

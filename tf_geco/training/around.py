@@ -20,9 +20,9 @@ class Around(keras.callbacks.Callback):
         """Tells the objective, if the length of an epoch is known."""
         step = self._step()
         batches = self.params.get("steps")
-        length = batches // self.model.micro_batches if batches else step - self.begun
-        if length:
-            self.model.objective.expect(length * (self.params["epochs"] - epoch))
+        epochs = self.params["epochs"] - epoch
+        known = batches * epochs // self.model.micro_batches if batches else 0
+        self.model.objective.expect(known or (step - self.begun) * epochs)
         self.begun = step
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:

@@ -29,38 +29,52 @@ class NativeModel(keras.Model):
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """Trains, as `keras.Model.fit`; the objective learns how many steps there will be."""
         given = self._given(super().fit, args, kwargs)
-        callbacks = given.pop("callbacks", None) or []
-        if isinstance(callbacks, keras.callbacks.CallbackList):
-            around = Around()
-            around.set_model(self)
-            around.set_params(callbacks.params)
-            callbacks.callbacks.append(around)
-        else:
-            callbacks = [*tf.nest.flatten(callbacks), Around()]
-        return super().fit(**given, callbacks=callbacks)
+        callbacks, around = given.pop("callbacks", None) or [], Around()
+        if not isinstance(callbacks, keras.callbacks.CallbackList):
+            return super().fit(**given, callbacks=[*tf.nest.flatten(callbacks), around])
+        around.set_model(self)
+        around.set_params(callbacks.params)
+        callbacks.callbacks.append(around)
+        try:
+            return super().fit(**given, callbacks=callbacks)
+        finally:
+            callbacks.callbacks.remove(around)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
         """Measures, as `keras.Model.evaluate`: figures of all examples, whatever the batch size."""
-        given = self._given(super().evaluate, args, kwargs)
-        with noise_kept(self, but=self.inference_seed_generator):
-            results = super().evaluate(**given)
-        skipped = round(float(self.progress.result()["skipped"]))
-        if skipped:
-            warnings.warn(
-                f"{skipped} batches were left out of the evaluation: {self.watch.reason()}.",
-                stacklevel=2,
-            )
-        return results
+        return self._measured(super().evaluate, args, kwargs)
+
+    def test_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        """Measures a batch, as `keras.Model.test_on_batch`."""
+        return self._measured(super().test_on_batch, args, kwargs)
 
     def predict(self, *args: Any, **kwargs: Any) -> Any:
         """Returns outputs, as `keras.Model.predict`."""
         with noise_kept(self, but=self.inference_seed_generator):
             return super().predict(*args, **kwargs)
 
+    def predict_on_batch(self, *args: Any, **kwargs: Any) -> Any:
+        """Returns outputs of a batch, as `keras.Model.predict_on_batch`."""
+        with noise_kept(self, but=self.inference_seed_generator):
+            return super().predict_on_batch(*args, **kwargs)
+
     def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
         """Takes one step, as `keras.Model.train_on_batch`."""
         results = super().train_on_batch(**self._given(super().train_on_batch, args, kwargs))
         self.look()
+        return results
+
+    def _measured(self, function: Callable, args: tuple, kwargs: dict) -> Any:
+        """Returns what a function of Keras measures, and warns of batches that are left out."""
+        given = self._given(function, args, kwargs)
+        with noise_kept(self, but=self.inference_seed_generator):
+            results = function(**given)
+        if skipped := round(float(self.progress.result()["skipped"])):
+            warnings.warn(
+                f"{skipped} batches were left out of the evaluation: "
+                f"{self.watch.reason(training=False)}.",
+                stacklevel=3,
+            )
         return results
 
     def look(self) -> None:
@@ -96,6 +110,6 @@ class NativeModel(keras.Model):
         y, sample_weight = with_weights(given.get("y"), given.get("sample_weight"))
         given |= {"y": y, "sample_weight": sample_weight}
         validation = given.get("validation_data")
-        if isinstance(validation, tuple) and len(validation) == 3:
+        if isinstance(validation, tuple | list) and len(validation) == 3:
             given["validation_data"] = (validation[0], *with_weights(*validation[1:]))
         return given

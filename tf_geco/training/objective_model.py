@@ -54,6 +54,7 @@ class ObjectiveModel(NativeModel):
     """
 
     cost_name = "cost"
+    base_metrics = keras.Model.compute_metrics
 
     def __init__(self, objective: Objective, *, max_skipped: int = 100, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -62,6 +63,10 @@ class ObjectiveModel(NativeModel):
             raise ValueError(
                 "`objective` must be a `tf_geco.GECO` or `tf_geco.ELBO`. "
                 f"Received: objective={objective!r}."
+            )
+        if self.cost_name in [constraint.name for constraint in objective.constraints]:
+            raise ValueError(
+                f"A constraint must not have the name of the cost. Received: {self.cost_name!r}."
             )
         objective.serve(self)
         self.objective = objective
@@ -101,7 +106,7 @@ class ObjectiveModel(NativeModel):
         before = [(v, tf.identity(v)) for v in statistics(self, self.objective)]
         terms, loss, gradients = self._gradients(batch)
         accept = all_finite([loss, *gradients])
-        self._apply(gradients, self._applicable(loss, accept))
+        self._apply(self._seen(gradients, accept), self._applicable(loss, accept))
         for variable, old in before:
             keep = tf.logical_and(accept, tf.reduce_all(tf.math.is_finite(variable)))
             variable.assign(tf.where(keep, variable, old))
@@ -119,14 +124,6 @@ class ObjectiveModel(NativeModel):
         self.progress.update_state(terms.sums, terms.penalty, accept)
         self.watch.note(accept, input=batch, output=terms.outputs)
         return self._logs(batch, terms.outputs, accept)
-
-    def compute_metrics(
-        self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
-    ) -> dict[str, tf.Tensor]:
-        """Updates the compiled metrics, which compare the reconstruction with its target."""
-        if isinstance(y_pred, dict) and "reconstruction" in y_pred:
-            y, y_pred = self.target(x), y_pred["reconstruction"]
-        return super().compute_metrics(x, y, y_pred, sample_weight)
 
     def make_train_function(self, force: bool = False) -> Callable:
         """Compiles the forward pass by itself where replicas must meet after it."""
@@ -146,6 +143,7 @@ class ObjectiveModel(NativeModel):
 
     def make_test_function(self, force: bool = False) -> Callable:
         """Compiles by XLA only where it pays."""
+        self.objective.serve(self)
         self.jit_compile = chosen_xla(self)
         return super().make_test_function(force)
 
@@ -203,13 +201,25 @@ class ObjectiveModel(NativeModel):
             self.optimizer.build(variables)
         apply_gradients(self.optimizer, gradients, variables, accept)
 
+    def _seen(self, gradients: list, accept: tf.Tensor) -> list:
+        """Returns the gradients as the optimizer sees them, all overflown if any is on a replica.
+
+        The loss scale of float16 is judged by what a single replica sees.
+        """
+        if not isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer):
+            return gradients
+        return [
+            None if g is None else tf.where(accept, g, tf.constant(float("inf"), g.dtype))
+            for g in gradients
+        ]
+
     def _logs(self, batch: Batch, outputs: Any, accept: tf.Tensor) -> dict[str, tf.Tensor]:
         """Updates the metrics of the user by an accepted batch and returns all results."""
-        own = (self.progress, self.watch)
-        if all(metric in own for metric in self.metrics):
+        own = all(metric in (self.progress, self.watch) for metric in self.metrics)
+        if own and type(self).compute_metrics is type(self).base_metrics:
             return logs_of(self.distribute_strategy, self.get_metrics_result())
         x, y, sample_weight = batch
-        names: list[str] = []
+        names = []
 
         def updated() -> dict:
             results = self.compute_metrics(x, y, outputs, sample_weight)

@@ -56,10 +56,10 @@ class Progress(keras.metrics.Metric):
         """Returns the figures so far, by name."""
         sums = Sums.unstacked(tf.convert_to_tensor(self.sums))
         loss, trained, penalty, skipped = tf.unstack(tf.convert_to_tensor(self.batches))
-        evaluated = self.objective.value(sums) if self.objective.built else 0.0
+        evaluated = self.objective.value(sums)
         loss = tf.where(trained > 0.0, tf.math.divide_no_nan(loss, trained), evaluated)
         return {
-            self.cost_name: sums.means[-1],
+            self.cost_name: self.objective.cost_of(sums.means),
             "loss": loss + penalty / sums.counts[-1],
             **self.objective.readings(sums),
             **self.objective.verdict(sums),

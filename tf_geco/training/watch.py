@@ -27,8 +27,8 @@ class Watch(keras.metrics.Metric):
         self.patience = patience
         # Batches left out: those since the last accepted one, and all of this training.
         self.left_out = self.add_variable((2,), "zeros", name="left_out")
-        # How many values of the input, then whether outputs, loss, gradients are not finite.
-        self.faults = self.add_variable((len(FAULTS),), "zeros", name="faults")
+        # How many values of input, outputs, loss, gradients are not finite: in training, elsewhere.
+        self.faults = self.add_variable((2, len(FAULTS)), "zeros", name="faults")
         # How many values of the first images are outside of [0, 1].
         self.outside = self.add_variable((), "zeros", name="outside")
         self.told = self.told_range = False
@@ -47,15 +47,16 @@ class Watch(keras.metrics.Metric):
         """
         left_out = self.left_out + 1.0 / replica_count()
         self.left_out.assign(tf.where(accept, self.left_out * [0.0, 1.0], left_out))
-        self.note(accept, **parts)
+        self.note(accept, training=True, **parts)
 
-    def note(self, accept: tf.Tensor, **parts: Any) -> None:
+    def note(self, accept: tf.Tensor, training: bool = False, **parts: Any) -> None:
         """Looks at the parts of a batch if it is left out."""
+        faults = tf.convert_to_tensor(self.faults)
 
         def found() -> tf.Tensor:
-            return tf.stack([_bad(parts.get(name)) for name in FAULTS])
+            new = tf.stack([_bad(parts.get(name)) for name in FAULTS])
+            return tf.stack([new, faults[1]] if training else [faults[0], new])
 
-        faults = tf.convert_to_tensor(self.faults)
         self.faults.assign(tf.cond(accept, lambda: faults, found))
 
     def reset_state(self) -> None:
@@ -93,9 +94,9 @@ class Watch(keras.metrics.Metric):
             self.told_range = True
             warn_outside_unit_range(outside)
 
-    def reason(self) -> str:
+    def reason(self, training: bool = True) -> str:
         """Returns in words what is not finite."""
-        values, *others = tf.convert_to_tensor(self.faults).numpy()
+        values, *others = tf.convert_to_tensor(self.faults).numpy()[0 if training else 1]
         if values:
             return f"{int(values):,} values of its input are not finite"
         first = next((name for name, bad in zip(FAULTS[1:], others, strict=True) if bad), "loss")

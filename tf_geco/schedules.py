@@ -30,7 +30,11 @@ def as_schedule(value: Any, name: str, check: Callable[[Any, str], float] = posi
         return check(value, name)
     with tf.init_scope():
         for step in (0, LATE):
-            check(float(value_at(value, step)), f"{name} at step {step:,}")
+            number = float(value_at(value, step))
+            try:
+                check(number, name)
+            except ValueError as error:
+                raise ValueError(f"{error} That is the schedule at step {step:,}.") from None
     return value
 
 

@@ -36,7 +36,7 @@ from tf_geco.constraints import (
         (lambda: PatchNCC(1.0), "is a correlation"),
         (lambda: PatchNCC(line(1.5, 0.5, 5)), "is a correlation"),
         (lambda: PatchNCC(0.9, patch_size=0), "`patch_size` must be a positive"),
-        (lambda: LocalStatistics(0), "`patch_size` and `strides`"),
+        (lambda: LocalStatistics(0), "`patch_size` must be a positive integer"),
         (lambda: NegativeLogLikelihood(1.0, unit="bits"), "`unit` must be one of"),
         (lambda: NegativeLogLikelihood(1.0, "poisson"), "`likelihood` must be a function"),
         (lambda: NegativeLogLikelihood(-1.0), "`tolerance` must be a positive"),

@@ -157,6 +157,3 @@ def test_the_numbers_that_a_constraint_makes_of_a_mean(case):
     np.testing.assert_allclose(found, [bound, scale, nats, nats / scale], rtol=1e-6)
     found = [getattr(constraint, name)(mean) for name in ("violation", "excess", "error")]
     np.testing.assert_allclose(found, [violation, relative, log], rtol=1e-5)
-    printed = constraint.as_printed()
-    assert printed.weight() == 1.0
-    np.testing.assert_allclose(printed.error(mean), violation, rtol=1e-6)

@@ -42,7 +42,7 @@ def test_missing_values_do_not_count(name):
         "reconstruction": loop_reconstruction,
         "reconstruction_sum": lambda x, g, m: np.sum((x - g)[m] ** 2),
         "patches": lambda *example: loop_patch_ncc(*example)[0],
-        "bernoulli": lambda x, g, m: -np.sum((x * np.log(g) + (1 - x) * np.log(1 - g))[m]) / 240,
+        "bernoulli": lambda x, g, m: -np.mean((x * np.log(g) + (1 - x) * np.log(1 - g))[m]),
     }[name]
     each = [expected(*example) for example in zip(x, g, mask, strict=True)]
     np.testing.assert_allclose(found, each, rtol=1e-4, atol=1e-5)
@@ -174,8 +174,8 @@ def test_a_rate_over_batches_is_that_over_all_examples_whatever_their_size(batch
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda mask: {"masks": mask}, r"Nothing reads `y\['masks'\]`; did you mean `y\['mask'\]`"),
-        (lambda mask: {"Mask": mask}, r"did you mean `y\['mask'\]`"),
+        (lambda mask: {"masks": mask}, r"read from `y\['mask'\]`; is it `y\['masks'\]`"),
+        (lambda mask: {"Mask": mask}, r"read from `y\['mask'\]`; is it `y\['Mask'\]`"),
         (lambda mask: mask, r"into a dictionary, `y=\{'mask': mask\}`"),
         (lambda mask: {"mask": mask[..., 0]}, r"`y\['mask'\]` must have the shape of the data"),
         (lambda mask: {"mask": mask[:, :5]}, r"mask of shape \(6, 5, 10, 2\) for data of shape"),
@@ -199,7 +199,7 @@ def test_other_entries_beside_a_mask_are_nobodys_business():
 
 def test_a_misspelt_label_is_named():
     x, y, outputs = batch()
-    with pytest.raises(ValueError, match=r"did you mean `y\['label'\]`"):
+    with pytest.raises(ValueError, match=r"read from `y\['label'\]`; is it `y\['labels'\]`"):
         ClassificationAccuracy(0.9, small_classifier())(x, y={"labels": y}, outputs=outputs)
 
 

@@ -57,9 +57,8 @@ def solve(model, steps=3000):
     data = tf.data.Dataset.from_tensors((x, y)).repeat(steps)
     model.fit(data, epochs=1, verbose=0)
     objective = model.objective
-    weights = [constraint.weight(objective.step) for constraint in objective.constraints]
     signs = [1.0 if constraint.form == "<=" else -1.0 for constraint in objective.constraints]
-    pull = objective.multiplier.numpy() * weights @ signs
+    pull = objective.pull.numpy() @ signs
     return model.predict(x[:1], verbose=0)[0], pull
 
 

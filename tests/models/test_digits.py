@@ -22,7 +22,7 @@ def relative_error(networks, tolerance, epochs):
 
 
 def test_the_error_comes_out_as_asked(long):
-    """In its short form a loose tolerance and a dense network; with `--long` as a user would train."""
+    """In short a loose tolerance and a dense network; with `--long` as a user would train."""
     cases = [(dense_networks, 0.2, 15)]
     if long:
         cases += [(conv_networks, 0.1, 40), (conv_networks, 0.15, 40)]

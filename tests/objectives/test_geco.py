@@ -157,7 +157,7 @@ def test_fit_tells_how_many_steps_there_will_be(known):
     )
     model.fit(data, epochs=3, verbose=0, callbacks=watch)
     model.fit(data, epochs=6, initial_epoch=4, verbose=0, callbacks=[watch])
-    assert seen == ([15, 15, 15, 25, 25] if known else [0, 15, 15, 15, 25])
+    assert seen == ([15, 15, 15, 25, 25] if known else [0, 15, 15, 0, 25])
 
 
 def test_multiplier_stays_within_its_bounds():

@@ -33,7 +33,7 @@ def loss(model, kl, error):
         return nll + beta * kl + penalty
     constraint = objective.constraints[0]
     kappa = float(constraint.tolerance_at(objective.step))
-    weight = values / 2 / kappa**2 if constraint.scaled else 1.0
+    weight = values / 2 / kappa**2 if objective.scaled else 1.0
     return kl + float(objective.multiplier[0]) * weight * (error - kappa**2) + penalty
 
 
@@ -45,12 +45,12 @@ def is_one(x, y, outputs):
     return keras.ops.equal(y, 1)
 
 
-def classifier(tolerance=0.9, **options):
+def classifier(tolerance=0.9, objective=None, **options):
     """Returns a small classifier under a floor for the recall of class 1, compiled."""
     floor = from_function(recall, tolerance, "recall", form=">=", where=is_one, scale=0.1)
     network = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, activation="softmax")])
     model = tf_geco.models.Constrained(
-        network, "sparse_categorical_crossentropy", tf_geco.GECO([floor])
+        network, "sparse_categorical_crossentropy", objective or tf_geco.GECO([floor])
     )
     model.compile(keras.optimizers.SGD(0.1), **{"jit_compile": False, **options})
     return model

@@ -96,12 +96,12 @@ class Unreduced(keras.losses.Loss):
         self.function = function
 
     def call(self, y_true: Any, y_pred: Any) -> tf.Tensor:
-        """Returns the function's values, of labels and outputs of one rank if one is a column."""
+        """Returns the function's values; labels `[B]` against a column `[B, 1]` become a column."""
         ranks = len(y_true.shape) - len(y_pred.shape)
-        if ranks == 1 and y_true.shape[-1] == 1:
-            y_true = tf.squeeze(y_true, axis=-1)
-        elif ranks == -1 and y_pred.shape[-1] == 1:
-            y_pred = tf.squeeze(y_pred, axis=-1)
+        if ranks == -1 and y_pred.shape[-1] == 1:
+            y_true = tf.expand_dims(y_true, axis=-1)
+        elif ranks == 1 and y_true.shape[-1] == 1:
+            y_pred = tf.expand_dims(y_pred, axis=-1)
         return self.function(y_true, y_pred)
 
 

@@ -1,8 +1,11 @@
-"""Checks of what objectives are given."""
+"""What objectives are given, checked and counted."""
 
 import math
 from collections.abc import Sequence
 from numbers import Real
+from typing import Any
+
+import keras
 
 from tf_geco.constraints import Constraint
 
@@ -51,3 +54,13 @@ def checked_bounds(bounds: Sequence, number: int) -> list[list[float]]:
             f"Received: bounds={bounds}."
         )
     return [list(map(float, pair)) for pair in pairs]
+
+
+def number_of_latents(outputs_shape: Any) -> int | None:
+    """Returns the number of latents, from the shapes of outputs; `None` without any."""
+    latents = outputs_shape.get("latents") if isinstance(outputs_shape, dict) else None
+    if latents is None:
+        return None
+    shapes: list[tuple] = []
+    keras.tree.map_shape_structure(lambda shape: shapes.append(tuple(shape)), latents)
+    return sum(math.prod(shape[1:]) for shape in shapes)

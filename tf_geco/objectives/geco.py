@@ -11,7 +11,7 @@ import tensorflow as tf
 from tf_geco.checks import positive_number
 from tf_geco.constraints import Constraint
 from tf_geco.multipliers import Exponential, PlannedPace, Rule
-from tf_geco.objectives.arguments import checked_bounds
+from tf_geco.objectives.arguments import checked_bounds, number_of_latents
 from tf_geco.objectives.objective import Objective
 from tf_geco.objectives.sums import Sums
 from tf_geco.strategies import add_state
@@ -143,7 +143,7 @@ class GECO(Objective):
     ) -> None:
         """Builds the constraints and creates the state."""
         super().build(x_shape, y_shape, outputs_shape)
-        latents = _number_of_latents(outputs_shape)
+        latents = number_of_latents(outputs_shape)
         starts = [self._start(constraint, latents) for constraint in self.constraints]
         initial = np.clip(starts, *np.transpose(self.bounds))
         size = len(self.constraints)
@@ -162,8 +162,7 @@ class GECO(Objective):
 
     def value(self, sums: Sums) -> tf.Tensor:
         """Returns the Lagrangian, a scalar; constraints that no example counts for add nothing."""
-        weights = [c.weight(self.step) if self.scaled else 1.0 for c in self.constraints]
-        pull = self.multiplier * tf.stack(weights) * self._violations(sums.safe_means)
+        pull = self.pull * self._violations(sums.safe_means)
         return self.cost_of(sums.safe_means) + tf.reduce_sum(tf.where(sums.known[:-1], pull, 0.0))
 
     def next_state(self, averages: Sums, first: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -207,6 +206,12 @@ class GECO(Objective):
         """lambda, `[L]`."""
         return tf.exp(self.state_of("log_multiplier"))
 
+    @property
+    def pull(self) -> tf.Tensor:
+        """What one unit of each violation adds to the loss, `[L]`."""
+        weights = [c.weight(self.step) if self.scaled else 1.0 for c in self.constraints]
+        return self.multiplier * tf.stack(weights)
+
     def violations(self, sums: Sums | None = None) -> tf.Tensor:
         """Returns the violations of sums over anything, `[L]`; by default C_ma."""
         return self._violations((self.averaged if sums is None else sums).means)
@@ -244,13 +249,3 @@ class GECO(Objective):
             "bounds": self.bounds,
             "cost": serialize(self.cost),
         }
-
-
-def _number_of_latents(outputs_shape: Any) -> int | None:
-    """Returns the number of latents, from the shapes of the outputs; `None` without any."""
-    latents = outputs_shape.get("latents") if isinstance(outputs_shape, dict) else None
-    if latents is None:
-        return None
-    shapes: list[tuple] = []
-    keras.tree.map_shape_structure(lambda shape: shapes.append(tuple(shape)), latents)
-    return sum(math.prod(shape[1:]) for shape in shapes)

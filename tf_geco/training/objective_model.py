@@ -215,8 +215,10 @@ class ObjectiveModel(NativeModel):
 
     def _logs(self, batch: Batch, outputs: Any, accept: tf.Tensor) -> dict[str, tf.Tensor]:
         """Updates the metrics of the user by an accepted batch and returns all results."""
-        own = all(metric in (self.progress, self.watch) for metric in self.metrics)
-        if own and type(self).compute_metrics is type(self).base_metrics:
+        # Keras's own metric of the loss is never updated; the progress overwrites it.
+        given = [m for m in self.metrics if m not in (self.progress, self.watch)]
+        none = all(metric.name == "loss" for metric in given)
+        if none and type(self).compute_metrics is type(self).base_metrics:
             return logs_of(self.distribute_strategy, self.get_metrics_result())
         x, y, sample_weight = batch
         names = []

@@ -122,3 +122,53 @@ def test_masks_of_embeddings_and_columns_of_labels_are_keras_own():
     x, y = np.ones((3, 2), "float32"), np.array([0.0, 1.0, 2.0], "float32")
     found = model.evaluate(x, y, verbose=0, return_dict=True)["cost"]
     assert found == pytest.approx(np.mean((network(x).numpy()[:, 0] - y) ** 2), rel=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(6, 5), (6,)])
+def test_labels_that_a_loss_ignores_do_not_count(shape):
+    random = np.random.default_rng(0)
+    network = keras.Sequential(
+        [keras.Input((*shape[1:], 3)), keras.layers.Dense(4, activation="softmax")]
+    )
+    x, y = random.normal(size=(*shape, 3)).astype("float32"), random.integers(0, 4, shape)
+    y[:3] = 0
+    cost = keras.losses.SparseCategoricalCrossentropy(ignore_class=0)
+    bound = tf_geco.constraints.from_function(
+        lambda x, y, o: tf.reduce_mean(o, range(1, o.shape.rank)), 9.0, "mean"
+    )
+    model = tf_geco.models.Constrained(network, cost, tf_geco.GECO([bound]))
+    model.compile("sgd", jit_compile=False)
+    chosen = np.take_along_axis(network.predict(x, verbose=0), y[..., np.newaxis], -1)[..., 0]
+    found = model.evaluate(x, y, batch_size=2, verbose=0, return_dict=True)["cost"]
+    assert found == pytest.approx(-np.log(chosen)[y > 0].mean(), rel=1e-4)
+
+
+def test_a_cost_function_that_broadcasts_is_refused():
+    network = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
+    x, y = np.ones((4, 3), "float32"), np.ones(4, "float32")
+    bound = tf_geco.constraints.from_function(lambda x, y, o: o[:, 0], 9.0, "first")
+
+    def made(cost):
+        model = tf_geco.models.Constrained(network, cost, tf_geco.GECO([bound]))
+        model.compile("sgd", jit_compile=False)
+        return model
+
+    good = made(lambda y, outputs: (y[:, np.newaxis] - outputs) ** 2)
+    found = good.evaluate(x, y, verbose=0, return_dict=True)["cost"]
+    assert found == pytest.approx(float((1 - network(x)[0, 0]) ** 2), rel=1e-5)
+    bad = made(lambda y, outputs: (y - outputs) ** 2)
+    with pytest.raises((ValueError, tf.errors.InvalidArgumentError), match=r"shape"):
+        bad.evaluate(x, y, verbose=0)
+
+
+def test_a_cost_may_be_a_function_of_dictionaries():
+    inputs = keras.Input((3,))
+    network = keras.Model(inputs, {"a": keras.layers.Dense(1)(inputs)})
+    bound = tf_geco.constraints.from_function(lambda x, y, o: o["a"][:, 0], 9.0, "first")
+    model = tf_geco.models.Constrained(
+        network, lambda y, o: (y["a"] - o["a"][:, 0]) ** 2, tf_geco.GECO([bound])
+    )
+    model.compile("sgd", jit_compile=False)
+    x, y = np.ones((4, 3), "float32"), np.ones(4, "float32")
+    found = model.evaluate(x, {"a": y}, verbose=0, return_dict=True)["cost"]
+    assert found == pytest.approx(float((1 - network(x)["a"][0, 0]) ** 2), rel=1e-5)

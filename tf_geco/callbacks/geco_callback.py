@@ -22,8 +22,8 @@ class GECOCallback(keras.callbacks.Callback):
     `beta` (1 / lambda, for a single constraint) and `C_ma`.
 
     Each `fit` starts patience and best weights anew, and another model a new trajectory. What
-    counts as feasible is the `band` of the objective, judged by C_ma. An ELBO asks for nothing, so
-    there the cost is its loss.
+    counts as feasible is what the logs of the epoch say; of epochs that are not, the one with the
+    least C_ma is best. An ELBO asks for nothing, so there the cost is its loss.
 
     Args:
         every: Steps between two records of the trajectory. 10 costs little and draws smooth curves.
@@ -92,7 +92,7 @@ class GECOCallback(keras.callbacks.Callback):
         self._seen: list[list[float]] = []
         self._best_rank: tuple | None = None
         self._best_weights: list | None = None
-        self.best_epoch = None
+        self.best_epoch, self._holds = None, False
         self._lowest_cost, self._waited = np.inf, 0
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
@@ -128,13 +128,19 @@ class GECOCallback(keras.callbacks.Callback):
     def _judge(self, epoch: int, objective: Objective, logs: dict) -> None:
         """Ranks the weights of an epoch: feasible ones first, then by cost."""
         if isinstance(objective, GECO):
-            cost, excess = float(objective.cost_average), float(np.max(objective.excess().numpy()))
-            feasible = excess <= objective.band
+            excess = float(np.max(objective.excess().numpy()))
+            cost = float(logs.get(self._cost_name(), objective.cost_average))
+            feasible = bool(logs.get("feasible", excess <= objective.band))
         else:
             cost, excess, feasible = float(logs.get("loss", np.nan)), 0.0, True
+        self._holds = feasible
         self._keep_best(epoch, (not feasible, cost if feasible else excess))
         if feasible:
             self._stop_at_plateau(cost)
+
+    def _cost_name(self) -> str:
+        """Returns the name of the cost in the logs."""
+        return getattr(getattr(self.model, "progress", None), "cost_name", "cost")
 
     def _keep_best(self, epoch: int, rank: tuple) -> None:
         if np.isfinite(rank[1]) and (self._best_rank is None or rank < self._best_rank):
@@ -165,8 +171,7 @@ class GECOCallback(keras.callbacks.Callback):
 
         At the end, not before: while the rule searches, a lag looks like an error out of reach.
         """
-        holds = float(np.max(objective.excess().numpy())) <= objective.band
-        if not self._seen or not len(self.trajectory) or holds:
+        if not self._seen or not len(self.trajectory) or self._holds:
             return
         seen = np.array(self._seen)
         if sentences := out_of_reach(objective, self.trajectory, seen):

@@ -38,7 +38,7 @@ class Trajectory:
         """Adds a row for this step; rows from here on, of weights that were set back, go."""
         objective = self._objective
         step = int(objective.step.numpy())
-        if self._rows and self._rows[-1][0] == step:
+        if step == 0 or (self._rows and self._rows[-1][0] == step):
             return
         while self._rows and self._rows[-1][0] > step:
             self._rows.pop()

@@ -85,7 +85,7 @@ class Constrained(ObjectiveModel):
 
 
 class Unreduced(keras.losses.Loss):
-    """A loss of each value, with Keras's own treatment of shapes and masks.
+    """A loss of each value, with Keras's own treatment of masks.
 
     Args:
         function: (y, outputs) -> `[B, ...]`.
@@ -96,13 +96,33 @@ class Unreduced(keras.losses.Loss):
         self.function = function
 
     def call(self, y_true: Any, y_pred: Any) -> tf.Tensor:
-        """Returns the function's values; labels `[B]` against a column `[B, 1]` become a column."""
-        ranks = len(y_true.shape) - len(y_pred.shape)
-        if ranks == -1 and y_pred.shape[-1] == 1:
-            y_true = tf.expand_dims(y_true, axis=-1)
-        elif ranks == 1 and y_true.shape[-1] == 1:
-            y_pred = tf.expand_dims(y_pred, axis=-1)
-        return self.function(y_true, y_pred)
+        """Returns the values of the function."""
+        return _of_one_rank(self.function(y_true, y_pred), y_true, y_pred)
+
+
+class Counted(Unreduced):
+    """One for each value that counts: what is masked in the outputs or by the loss does not."""
+
+    def call(self, y_true: Any, y_pred: Any) -> tf.Tensor:
+        """Returns ones, with the mask that a loss such as one with `ignore_class` gives them."""
+        values = super().call(y_true, y_pred)
+        ones = tf.ones_like(values)
+        if (mask := getattr(values, "_keras_mask", None)) is not None:
+            ones._keras_mask = mask
+        return ones
+
+
+def _of_one_rank(values: Any, y: Any, outputs: Any) -> Any:
+    """Returns the values, but refuses `[B, B]`, made of labels `[B]` and a column `[B, 1]`."""
+    if not (tf.is_tensor(y) and tf.is_tensor(outputs)):
+        return values
+    flat, column = sorted((y.shape, outputs.shape), key=lambda shape: shape.rank)
+    if column.rank == flat.rank + 1 == values.shape.rank and column[-1] == 1:
+        mask = getattr(values, "_keras_mask", None)
+        values = tf.ensure_shape(values, [*[None] * flat.rank, 1])
+        if mask is not None:
+            values._keras_mask = mask
+    return values
 
 
 def _per_example(cost: Any) -> Callable:
@@ -115,13 +135,12 @@ def _per_example(cost: Any) -> Callable:
         )
 
     def values_and_counts(y: Any, outputs: Any) -> Any:
-        values = tf.cast(
-            function(y, outputs) if y is None else Unreduced(function)(y, outputs), tf.float32
-        )
-        axes = range(1, values.shape.rank or 1)
         if y is None:
-            return tf.reduce_mean(values, axes)
-        counts = tf.reduce_mean(Unreduced(lambda *_: tf.ones_like(values))(y, outputs), axes)
+            values = tf.cast(function(y, outputs), tf.float32)
+            return tf.reduce_mean(values, range(1, values.shape.rank or 1))
+        values = tf.cast(Unreduced(function)(y, outputs), tf.float32)
+        axes = range(1, values.shape.rank or 1)
+        counts = tf.reduce_mean(Counted(function)(y, outputs), axes)
         return tf.math.divide_no_nan(tf.reduce_mean(values, axes), counts), counts
 
     return values_and_counts

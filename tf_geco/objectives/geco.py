@@ -118,6 +118,8 @@ class GECO(Objective):
     ) -> "GECO":
         """Returns the algorithm as the paper prints it, whose outcome depends on the data's scale.
 
+        With batches of one size it is Algorithm 1; of others, C_ma weighs each by its examples.
+
             loss = cost + sum_l lambda_l C_l,    lambda_l <- lambda_l exp(rate C_ma_l)
 
         Args:

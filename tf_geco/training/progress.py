@@ -56,7 +56,8 @@ class Progress(keras.metrics.Metric):
         """Returns the figures so far, by name."""
         sums = Sums.unstacked(tf.convert_to_tensor(self.sums))
         loss, trained, penalty, skipped = tf.unstack(tf.convert_to_tensor(self.batches))
-        evaluated = self.objective.value(sums)
+        known = tf.reduce_all(sums.known)
+        evaluated = tf.where(known, self.objective.value(sums), float("nan"))
         loss = tf.where(trained > 0.0, tf.math.divide_no_nan(loss, trained), evaluated)
         return {
             self.cost_name: self.objective.cost_of(sums.means),

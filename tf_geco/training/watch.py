@@ -99,9 +99,12 @@ class Watch(keras.metrics.Metric):
         values, *others = tf.convert_to_tensor(self.faults).numpy()[0 if training else 1]
         if values:
             return f"{int(values):,} values of its input are not finite"
-        first = next((name for name, bad in zip(FAULTS[1:], others, strict=True) if bad), "loss")
-        article = "an" if first == "output" else "the" if first == "loss" else "a"
-        return f"{article} {first} is not finite, although its input is"
+        faults = dict(zip(FAULTS[1:], others, strict=True))
+        if faults["output"]:
+            return "an output is not finite, although its input is"
+        if faults["gradient"] and not faults["loss"]:
+            return "a gradient is not finite (float16: its loss scale falls until they all are)"
+        return "the loss is not finite, although its input is"
 
 
 def outside_unit_range(images: tf.Tensor) -> tf.Tensor:

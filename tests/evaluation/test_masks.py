@@ -127,10 +127,10 @@ def test_two_replicas_measure_what_one_device_does():
 
 MASK = np.ones((20, 6), bool)
 WRONG = [
-    (lambda x: (x, {"masks": MASK}), r"did you mean `y\['mask'\]`"),
+    (lambda x: (x, {"masks": MASK}), r"read from `y\['mask'\]`; is it `y\['masks'\]`"),
     (lambda x: (x, {"mask": MASK[:, :5]}), "must have the shape of the data"),
     (lambda x: (x, {"mask": MASK[:, 0]}), "must have the shape of the data"),
-    (lambda x: (x, {"mask": MASK[:9]}), "must have one length"),
+    (lambda x: (x, {"mask": MASK[:9]}), r"mask of shape \(9, 6\) for data of shape"),
     (lambda x: (x, MASK), "goes into a dictionary"),
     (lambda x: tf.data.Dataset.from_tensors((x, MASK)), "goes into a dictionary"),
     (lambda x: [(x, {"mask": MASK}), (x, np.arange(20))], "all batches have a mask, .* or none"),

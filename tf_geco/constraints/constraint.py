@@ -160,6 +160,11 @@ class Constraint(keras.layers.Layer):
         return min(1.0, latents / (2.0 * float(self.nats())))
 
     @property
+    def is_likelihood(self) -> bool:
+        """Whether lambda = 1 makes the loss an ELBO, so that the size of lambda says something."""
+        return False
+
+    @property
     def is_ratio(self) -> bool:
         """Whether no violation is below -scale, so that 1 + C / scale is a ratio.
 
@@ -219,6 +224,11 @@ class Sized(Constraint):
 
     size: int | None = None
 
+    @property
+    def is_likelihood(self) -> bool:
+        """Yes: of a normal distribution with sigma = kappa."""
+        return True
+
     def nats(self, step: Any = 0) -> float:
         """Returns D / 2."""
         return size_of(self) / 2
@@ -226,8 +236,7 @@ class Sized(Constraint):
     def first_multiplier(self, latents: int) -> float:
         """Returns d / D, the least that a linear Gaussian model of d latents needs.
 
-        With more latents than values, most of which stay idle, it says nothing, and lambda starts
-        at 0.05.
+        With more latents than values it says nothing, and lambda starts at 0.05.
         """
         return latents / size_of(self) if latents < size_of(self) else OVERCOMPLETE
 

@@ -156,6 +156,11 @@ class NegativeLogLikelihood(Constraint):
         return self.tolerance_at(step) if self.given_scale is None else self.given_scale
 
     @property
+    def is_likelihood(self) -> bool:
+        """Yes."""
+        return True
+
+    @property
     def is_ratio(self) -> bool:
         """Whether the scale is the tolerance: for probabilities, not densities."""
         return self.given_scale is None

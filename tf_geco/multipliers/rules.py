@@ -30,6 +30,7 @@ class Rule:
         steps: tf.Tensor,
         low: tf.Tensor,
         high: tf.Tensor,
+        unit: Any = 0.0,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the next log lambda, within its bounds, and the next memory.
 
@@ -42,6 +43,7 @@ class Rule:
             steps: Step at which training is planned to end, a scalar; 0 if that is not known.
             low: Log of the least lambda, `[L]`.
             high: Log of the greatest lambda, `[L]`.
+            unit: Log of the lambda that would be 1 on the scale of a likelihood, `[L]`.
         """
         raise NotImplementedError
 
@@ -87,6 +89,7 @@ class Exponential(Rule):
         steps: tf.Tensor,
         low: tf.Tensor,
         high: tf.Tensor,
+        unit: Any = 0.0,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the next log lambda and an empty memory."""
         return tf.clip_by_value(log_multiplier + self.rate * error, low, high), memory
@@ -154,11 +157,12 @@ class PlannedPace(Rule):
         steps: tf.Tensor,
         low: tf.Tensor,
         high: tf.Tensor,
+        unit: Any = 0.0,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the next log lambda; the memory is f and the first log lambda."""
         followed = tf.where(first, error, memory[0])
         start = tf.where(first, log_multiplier, memory[1])
-        speed = scheduled(pace(error, step, steps, self.share), log_multiplier, error)
+        speed = scheduled(pace(error, step, steps, self.share), log_multiplier - unit, error)
         follows = rate_limited(error, followed, speed)
         proposal = log_multiplier + self.gain * (follows - followed + speed)
         proposal = led_back(proposal, log_multiplier, error, start)

@@ -17,6 +17,10 @@ from tf_geco.objectives.sums import Sums
 from tf_geco.strategies import add_state
 
 
+# A constraint of no likelihood may need a lambda that far from its start before it is slowed down.
+UNSCALED = 60.0
+
+
 @keras.saving.register_keras_serializable(package="tf_geco")
 class GECO(Objective):
     """Generalized ELBO with Constrained Optimization: minimise a cost under constraints.
@@ -148,6 +152,8 @@ class GECO(Objective):
         latents = number_of_latents(outputs_shape)
         starts = [self._start(constraint, latents) for constraint in self.constraints]
         initial = np.clip(starts, *np.transpose(self.bounds))
+        likelihoods = [constraint.is_likelihood for constraint in self.constraints]
+        self._units = np.where(likelihoods, 0.0, np.log(UNSCALED * initial)).astype("float32")
         size = len(self.constraints)
         logs = [math.log(value) for value in initial]
         self.log_multiplier = add_state(self, "log_multiplier", (size,), logs)
@@ -181,6 +187,7 @@ class GECO(Objective):
             steps=tf.convert_to_tensor(self.planned_steps),
             low=low,
             high=high,
+            unit=self._units,
         )
         known = averages.known[:-1]
         return {

@@ -16,7 +16,6 @@ from tf_geco.objectives.objective import Objective
 from tf_geco.objectives.sums import Sums
 from tf_geco.strategies import add_state
 
-
 # A constraint of no likelihood may need a lambda that far from its start before it is slowed down.
 UNSCALED = 60.0
 

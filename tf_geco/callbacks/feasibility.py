@@ -30,6 +30,8 @@ def out_of_reach(objective: GECO, trajectory: Trajectory, seen: np.ndarray) -> l
         trajectory: Its record.
         seen: What each constraint measured in each epoch, `[E, L]`.
     """
+    if not len(trajectory):
+        return []
     record = trajectory.arrays()
     half = len(trajectory) // 2
     if record["step"][-1] - record["step"][half] < MEMORIES / (1.0 - objective.decay):

@@ -171,7 +171,7 @@ class GECOCallback(keras.callbacks.Callback):
 
         At the end, not before: while the rule searches, a lag looks like an error out of reach.
         """
-        if not self._seen or not len(self.trajectory) or self._holds:
+        if not self._seen or self._holds:
             return
         seen = np.array(self._seen)
         if sentences := out_of_reach(objective, self.trajectory, seen):

@@ -124,8 +124,7 @@ def tolerance_guide(
     ```
 
     Reference:
-        Pearson, "On lines and planes of closest fit to systems of points in space", 1901, for PCA;
-        Rezende and Viola, "Taming VAEs", 2018, Table 1, for the tolerances.
+        Pearson, "On lines and planes of closest fit", 1901; Rezende and Viola, "Taming VAEs", 2018.
     """
     x = _sample(data, positive_integer(max_examples, "max_examples"), seed)
     is_images = x.ndim == 4

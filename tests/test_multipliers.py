@@ -6,7 +6,15 @@ import pytest
 import tensorflow as tf
 
 from tf_geco.multipliers import Exponential, PlannedPace, Rule
-from tf_geco.multipliers.pace import led_back, pace, rate_limited, remaining, saturated, scheduled
+from tf_geco.multipliers.pace import (
+    led_back,
+    pace,
+    planned_decay,
+    rate_limited,
+    remaining,
+    saturated,
+    scheduled,
+)
 
 LOW, HIGH = np.log(1e-6), np.log(1e6)
 START = np.log(0.04)
@@ -56,7 +64,7 @@ def given(errors, **options):
 
 
 def closed(difficulties, lag=100.0, **options):
-    """Returns error and log lambda for a plant, behind a moving average of 100 steps.
+    """Returns error and log lambda for a plant, behind the moving average of its length.
 
         T dy/dt = difficulty (REST + (1 - REST) / (1 + lambda / HALF)) - y,    e = log C_ma(y)
 
@@ -64,11 +72,13 @@ def closed(difficulties, lag=100.0, **options):
     the share REST of it.
     """
 
+    decay = planned_decay(options.get("planned", 0))
+
     def respond(state, u, difficulty):
         y, average = state
         share = REST + (1.0 - REST) / (1.0 + tf.exp(u) / HALF)
         y += (difficulty * share - y) / lag
-        average = 0.99 * average + 0.01 * y
+        average = decay * average + (1.0 - decay) * y
         return (y, average), tf.math.log(average)
 
     difficulties = np.asarray(difficulties, "float32").reshape(len(difficulties), -1)
@@ -76,6 +86,12 @@ def closed(difficulties, lag=100.0, **options):
 
 
 # The parts.
+
+
+def test_the_average_remembers_a_twentieth_of_a_training():
+    cases = {0: 100, 1: 10, 200: 10, 600: 30, 1500: 75, 2000: 100, 10**6: 100}
+    for steps, memory in cases.items():
+        np.testing.assert_allclose(1.0 / (1.0 - planned_decay(steps)), memory, rtol=1e-4)
 
 
 def test_plans_end_with_the_training_but_look_ahead_for_a_third_of_it():

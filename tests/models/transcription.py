@@ -46,7 +46,8 @@ class Transcription:
 
     def normal(self, *parameters):
         mean, raw = np.split(self.conv(*parameters), 2, axis=-1)
-        return mean, np.exp(10 * np.tanh(raw / 10))
+        bound = np.where(raw > 0, 1.0, 10.0)
+        return mean, np.exp(bound * np.tanh(raw / bound))
 
     def lstm(self, name, inputs, state, view=0.0):
         output, memory = state

@@ -34,7 +34,7 @@ def out_of_reach(objective: GECO, trajectory: Trajectory, seen: np.ndarray) -> l
         return []
     record = trajectory.arrays()
     half = len(trajectory) // 2
-    if record["step"][-1] - record["step"][half] < MEMORIES / (1.0 - objective.decay):
+    if record["step"][-1] - record["step"][half] < MEMORIES / (1.0 - float(objective.present_decay)):
         return []
     upper = np.array(objective.bounds)[:, 1]
     violated = ~(objective.excess().numpy() <= objective.band)

@@ -38,7 +38,7 @@ class Constraint(keras.layers.Layer):
     Args:
         tolerance: kappa, a positive number in the constraint's own unit, or a
             `keras.optimizers.schedules.LearningRateSchedule` of it over training steps. Anneal
-            slowly against the moving average, whose 0.99 remembers about 100 steps. `None` asks for
+            slowly against the moving average, which remembers up to 100 steps. `None` asks for
             nothing: what is measured is only logged, as by `tf_geco.ELBO`.
         form: `"<="` or `">="`.
         name: Name in logs and plots. Give each constraint of one objective its own.

@@ -8,8 +8,25 @@ import math
 import tensorflow as tf
 
 FAR = 0.1  # error from which on lambda is still searched for, not adjusted
-FEWEST = 300  # steps that a plan looks ahead at least, because C_ma alone lags by 100
+FEWEST = 300  # steps that a plan looks ahead at least, because networks lag by a hundred
 USUAL = 2000  # steps that always remain of a training of unknown length
+MEMORY = (10.0, 100.0)  # steps that C_ma remembers, at least and at most
+
+
+def planned_decay(steps: tf.Tensor) -> tf.Tensor:
+    """Returns alpha, the decay of C_ma, for a training of a length; a float32 scalar.
+
+        alpha = 1 - 1 / M,    M = T / 20, at least 10 and at most 100
+
+    C_ma lags by its memory M. Against a plan of T steps a twentieth is little; 100 steps, the 0.99
+    of the paper, are too much for a training of 600.
+
+    Args:
+        steps: T, the step at which training is planned to end, or 0 if that is not known.
+    """
+    steps = tf.cast(steps, tf.float32)
+    memory = tf.clip_by_value(tf.where(steps > 0.0, steps, float(USUAL)) / 20.0, *MEMORY)
+    return 1.0 - 1.0 / memory
 
 
 def remaining(step: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:

@@ -39,6 +39,17 @@ def checked_constraints(constraints: Sequence[Constraint]) -> Sequence[Constrain
     return constraints
 
 
+def checked_decay(decay: float | str) -> float | str:
+    """Returns the decay of moving averages, in [0, 1), or `"auto"`."""
+    if decay == "auto":
+        return decay
+    if not isinstance(decay, Real) or not 0 <= decay < 1:
+        raise ValueError(
+            f"`decay` must be at least 0 and below 1, or 'auto'. Received: decay={decay!r}."
+        )
+    return float(decay)
+
+
 def checked_bounds(bounds: Sequence, number: int) -> list[list[float]]:
     """Returns bounds as a list of pairs, one for each constraint."""
     several = len(bounds) > 0 and not isinstance(bounds[0], Real)

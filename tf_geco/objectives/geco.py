@@ -39,7 +39,8 @@ class GECO(Objective):
         rule: How log lambda answers, by default `PlannedPace()`.
         scaled: Whether each constraint enters loss and rule relative to its tolerance and in nats.
             `False` is the form that the paper prints; `algorithm_1` sets it with its rule.
-        decay: alpha, the decay of C_ma per step. The paper uses 0.99.
+        decay: alpha, the decay of C_ma per step, or `"auto"`: C_ma remembers a twentieth of the
+            steps that `fit` is to take, at least 10 and at most 100. The paper uses 0.99.
         initial_multiplier: A positive number, or `"auto"`: the lambda that weighs a violation of
             100 % as half a nat for each latent dimension. For a reconstruction error that is d / D,
             the least any solution needs: a linear Gaussian model has lambda = d / (D - rest).
@@ -83,7 +84,7 @@ class GECO(Objective):
         *,
         rule: Rule | None = None,
         scaled: bool = True,
-        decay: float = 0.99,
+        decay: float | str = "auto",
         initial_multiplier: float | str = "auto",
         band: float = 0.05,
         bounds: Sequence = (1e-6, 1e6),
@@ -129,13 +130,14 @@ class GECO(Objective):
             constraints: List of `tf_geco.constraints.Constraint`.
             rate: Step of log lambda for a violation of one. The paper names no value; 0.01 is
                 common.
-            **options: Those of `GECO`; lambda starts at 1 by default.
+            **options: Those of `GECO`; lambda starts at 1 and `decay` is 0.99 by default.
 
         Reference:
             Rezende and Viola, "Taming VAEs", 2018, Algorithm 1. The paper uses one letter for this
             rate and for the decay of C_ma.
         """
-        printed = {"rule": Exponential(rate), "scaled": False, "initial_multiplier": 1.0}
+        printed = {"rule": Exponential(rate), "scaled": False}
+        printed |= {"decay": 0.99, "initial_multiplier": 1.0}
         return cls(constraints, **{**printed, **options})
 
     def build(

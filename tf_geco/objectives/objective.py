@@ -11,7 +11,8 @@ from tf_geco.checks import positive_integer
 from tf_geco.configs import rebuilt
 from tf_geco.constraints import Constraint
 from tf_geco.constraints.values import per_example
-from tf_geco.objectives.arguments import checked_constraints
+from tf_geco.multipliers.pace import planned_decay
+from tf_geco.objectives.arguments import checked_constraints, checked_decay
 from tf_geco.objectives.sums import Sums
 from tf_geco.strategies import add_state, all_finite
 
@@ -34,7 +35,7 @@ class Objective(keras.layers.Layer):
 
     Args:
         constraints: The constraints, L of them.
-        decay: Decay per step of the moving averages.
+        decay: Decay per step of the moving averages, or `"auto"`: by the length of training.
         name: Name of the layer.
 
     Call arguments:
@@ -53,14 +54,17 @@ class Objective(keras.layers.Layer):
     cost: Constraint | None = None
 
     def __init__(
-        self, constraints: Sequence[Constraint], *, decay: float, name: str | None, **kwargs: Any
+        self,
+        constraints: Sequence[Constraint],
+        *,
+        decay: float | str,
+        name: str | None,
+        **kwargs: Any,
     ) -> None:
         kwargs.setdefault("dtype", "float32")
         super().__init__(name=name, **kwargs)
-        if not 0 <= decay < 1:
-            raise ValueError(f"`decay` must be at least 0 and below 1. Received: decay={decay}.")
         self.constraints = list(checked_constraints(constraints))
-        self.decay = float(decay)
+        self.decay = checked_decay(decay)
         self._owner: Any = None
         self._plan = (0, 0)  # before there is state: planned end, and the end planned by hand
 
@@ -150,7 +154,7 @@ class Objective(keras.layers.Layer):
             sums, due = self._accumulate(sums, accept, micro_batches)
             accept = tf.logical_and(accept, due)
         old = Sums.unstacked(tf.convert_to_tensor(self.averages))
-        averages = sums.averaged_into(old, self.decay)
+        averages = sums.averaged_into(old, self.present_decay)
         first = tf.logical_and(averages.known, tf.logical_not(old.known))[:-1]
         state = {"averages": averages.stacked(), **self.next_state(averages, first)}
         accept = tf.logical_and(accept, all_finite(list(state.values())))
@@ -209,6 +213,11 @@ class Objective(keras.layers.Layer):
 
     def _steps_taken(self) -> int:
         return int(self.step.numpy()) if self.built else 0
+
+    @property
+    def present_decay(self) -> Any:
+        """Decay of the moving averages at this step, a number or a scalar."""
+        return planned_decay(self.planned_steps) if self.decay == "auto" else self.decay
 
     @property
     def averaged(self) -> Sums:

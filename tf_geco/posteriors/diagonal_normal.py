@@ -6,6 +6,7 @@ import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
+from tf_geco.checks import positive_number
 from tf_geco.posteriors.posterior import Posterior, bounded_normal
 
 
@@ -13,12 +14,16 @@ from tf_geco.posteriors.posterior import Posterior, bounded_normal
 class DiagonalNormal(Posterior):
     """A normal distribution with independent dimensions, the posterior of the first VAEs.
 
-        q(z | x) = N(z; m(h), diag(s(h)^2)),   log s = 10 tanh(raw / 10)
+        q(z | x) = N(z; m(h), diag(s(h)^2)),   log s = b tanh(raw / b)
 
-    The bound on log s keeps the scale between e^-10 and e^10 without cutting its gradient.
+    with b = 10 where raw < 0 and `max_log_scale` above, so that s lies between e^-10 and e. It
+    starts near N(0, I): the projection is a tenth of Keras's default. One that starts far from its
+    prior, or may become much wider, costs hundreds of nats that training has to win back first.
 
     Args:
         latent_dim: Number of latent dimensions d.
+        max_log_scale: Greatest log s. Only a prior of your own that is wider than N(0, I) needs
+            more.
         name: Name of the layer.
 
     Call arguments:
@@ -37,12 +42,31 @@ class DiagonalNormal(Posterior):
         Kingma and Welling, "Auto-encoding variational Bayes", 2014, arXiv:1312.6114.
     """
 
+    def __init__(
+        self,
+        latent_dim: int,
+        *,
+        max_log_scale: float = 1.0,
+        name: str | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(latent_dim, name=name, **kwargs)
+        self.max_log_scale = positive_number(max_log_scale, "max_log_scale")
+
     def build(self, features_shape: Any) -> None:
         """Creates the projection from features to means and log scales."""
         self.check_features(features_shape)
-        self.parameters = keras.layers.Dense(2 * self.latent_dim, dtype=self.dtype_policy)
+        near_prior = keras.initializers.VarianceScaling(0.01, "fan_avg", "uniform")
+        self.parameters = keras.layers.Dense(
+            2 * self.latent_dim, kernel_initializer=near_prior, dtype=self.dtype_policy
+        )
         self.parameters.build(features_shape)
 
     def call(self, features: tf.Tensor) -> tfd.Distribution:
         """Returns q(z | x), in float32 under any precision policy."""
-        return tfd.Independent(bounded_normal(self.parameters(features)), 1)
+        parameters = self.parameters(features)
+        return tfd.Independent(bounded_normal(parameters, greatest=self.max_log_scale), 1)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of `__init__`."""
+        return {**super().get_config(), "max_log_scale": self.max_log_scale}

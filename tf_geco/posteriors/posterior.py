@@ -84,14 +84,24 @@ class StandardNormal(keras.layers.Layer):
         return {**super().get_config(), "latent_dim": self.latent_dim}
 
 
-def bounded_normal(parameters: tf.Tensor, bound: float = 10.0) -> tfd.Normal:
-    """Returns N(m, s^2) with log s = bound tanh(raw / bound), in float32 under any policy.
+def bounded_normal(
+    parameters: tf.Tensor, least: float = -10.0, greatest: float = 1.0
+) -> tfd.Normal:
+    """Returns N(m, s^2), in float32 under any policy, with log s between two bounds.
+
+        log s = b tanh(raw / b),    b = greatest where raw > 0, else -least
+
+    Bounds keep the scale finite without cutting its gradient; the slope at 0, s = 1, is one on both
+    sides. A posterior much wider than N(0, I) serves nobody, but a large step of a weight makes one
+    whose KL, s^2 / 2, then rules the training: with log s = 10 it is 2e8 nats.
 
     Args:
         parameters: Means m and raw log scales, joined along the last axis, `[..., 2 d]`.
-        bound: The largest |log s|; it keeps the scale finite without cutting its gradient.
+        least: Lower bound of log s, below 0.
+        greatest: Upper bound of log s, above 0.
     """
     mean, raw = tf.split(as_float32(parameters), 2, axis=-1)
+    bound = tf.where(raw > 0.0, tf.cast(greatest, raw.dtype), tf.cast(-least, raw.dtype))
     return tfd.Normal(mean, tf.exp(bound * tf.tanh(raw / bound)))
 
 

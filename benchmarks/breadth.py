@@ -10,6 +10,7 @@ model is used (inference mode). Runs that are finished are kept in `results/brea
 """
 
 import argparse
+import itertools
 import json
 import os
 import platform
@@ -106,9 +107,7 @@ class Runs:
     def beta(self, name, power):
         """Returns the run of a constant beta, in units of the tightest tolerance's."""
         sigma = min(SETTINGS[name].shares) * self.spread(name)
-        return self.get(
-            name, f"beta {power}", lambda: tf_geco.ELBO(sigma=sigma, beta=RATIO**power)
-        )
+        return self.get(name, f"beta {power}", lambda: tf_geco.ELBO(sigma=sigma, beta=RATIO**power))
 
     def geco(self, name, share):
         """Returns the run of GECO with its defaults."""
@@ -143,7 +142,7 @@ def sweep(runs, name):
         falls = known[min(known)] < 0.96 * least
     for width in (4, 2):
         tried = sorted(known)
-        for low, high in zip(tried, tried[1:], strict=False):
+        for low, high in itertools.pairwise(tried):
             if high - low == width and any(known[low] < b < known[high] for b in bounds):
                 middle = (low + high) // 2
                 known[middle] = runs.beta(name, middle)["re"]

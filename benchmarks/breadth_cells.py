@@ -61,7 +61,7 @@ DATA = {
 }
 
 
-def dense(shape, latents, activation="relu", hidden=(256, 128), last="sigmoid", between=None):
+def dense(shape, latents, *, activation="relu", hidden=(256, 128), last="sigmoid", between=None):
     """Returns plain dense networks as most people write them."""
 
     def stack(widths):
@@ -166,9 +166,7 @@ SETTINGS = {
     "relu, 600 steps": Setting("digits", relu(), 16, USUAL, batch=128, steps=600),
     "elu, 300 steps": Setting("digits", relu(activation="elu"), 16, EASY, steps=300, held=True),
     "relu, rate 3e-4": Setting("digits", relu(), 16, USUAL, adam(3e-4), 32, 3000),
-    "tanh, cosine": Setting(
-        "digits", relu(activation="tanh"), 16, USUAL, cosine(3e-3), held=True
-    ),
+    "tanh, cosine": Setting("digits", relu(activation="tanh"), 16, USUAL, cosine(3e-3), held=True),
     "gelu, weight decay": Setting(
         "digits", relu(activation="gelu"), 16, TIGHT, adam(weight_decay=0.01)
     ),

@@ -34,7 +34,8 @@ def out_of_reach(objective: GECO, trajectory: Trajectory, seen: np.ndarray) -> l
         return []
     record = trajectory.arrays()
     half = len(trajectory) // 2
-    if record["step"][-1] - record["step"][half] < MEMORIES / (1.0 - float(objective.present_decay)):
+    memory = 1.0 / (1.0 - float(objective.present_decay))
+    if record["step"][-1] - record["step"][half] < MEMORIES * memory:
         return []
     upper = np.array(objective.bounds)[:, 1]
     violated = ~(objective.excess().numpy() <= objective.band)

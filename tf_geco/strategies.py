@@ -28,18 +28,24 @@ def replica_sum(value: tf.Tensor) -> tf.Tensor:
     return context.all_reduce(tf.distribute.ReduceOp.SUM, value)
 
 
-def all_finite(tensors: list[tf.Tensor | None]) -> tf.Tensor:
-    """Returns whether every value of every tensor is finite on every replica, a boolean scalar.
+def finite(tensors: list[tf.Tensor | None]) -> tf.Tensor:
+    """Returns whether every value of every tensor is finite, a boolean scalar.
 
     A sum is finite only if its terms are, and reads each tensor once, without a mask as large as
     the tensor; a finite tensor whose sum overflows is one that no optimizer could use.
     """
     dense = [tf.convert_to_tensor(tensor) for tensor in tensors if tensor is not None]
-    total = tf.add_n([tf.reduce_sum(tf.cast(tensor, tf.float32)) for tensor in dense])
+    return tf.math.is_finite(
+        tf.add_n([tf.reduce_sum(tf.cast(tensor, tf.float32)) for tensor in dense])
+    )
+
+
+def all_finite(tensors: list[tf.Tensor | None]) -> tf.Tensor:
+    """Returns whether every value of every tensor is finite on every replica, a boolean scalar."""
+    here = finite(tensors)
     if replica_count() == 1:
-        return tf.math.is_finite(total)
-    bad = tf.cast(tf.math.logical_not(tf.math.is_finite(total)), tf.float32)
-    return tf.equal(replica_sum(bad), 0.0)
+        return here
+    return tf.equal(replica_sum(tf.cast(tf.logical_not(here), tf.float32)), 0.0)
 
 
 def share(value: tf.Tensor) -> tf.Tensor:

@@ -8,7 +8,6 @@ import tensorflow as tf
 from tf_geco.objectives import Objective
 from tf_geco.strategies import next_seed
 from tf_geco.training import ObjectiveModel
-from tf_geco.training.batch import Batch
 
 
 class LatentVariableModel(ObjectiveModel):
@@ -71,12 +70,10 @@ class LatentVariableModel(ObjectiveModel):
                 f"Received: data of shape {tuple(shape)}."
             )
 
-    def observe(self, batch: Batch) -> None:
-        """Counts what is not in [0, 1] in the first images."""
-        images = self.target(batch.x)
-        if images.shape.rank == 4:
-            built = self.objective.built
-            self.watch.see_first(images, self.objective.step < 1 if built else tf.constant(True))
+    def images(self, x: Any) -> tf.Tensor | None:
+        """Returns the target, if it has the rank of images."""
+        target = self.target(x)
+        return target if target.shape.rank == 4 else None
 
     def look(self) -> None:
         """Tells people what training saw: batches left out, images that are not in [0, 1]."""

@@ -160,8 +160,7 @@ class PlannedPace(Rule):
         unit: Any = 0.0,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns the next log lambda; the memory is f and the first log lambda."""
-        followed = tf.where(first, error, memory[0])
-        start = tf.where(first, log_multiplier, memory[1])
+        followed, start = tf.unstack(tf.where(first, tf.stack([error, log_multiplier]), memory))
         speed = scheduled(pace(error, step, steps, self.share), log_multiplier - unit, error)
         follows = rate_limited(error, followed, speed)
         proposal = log_multiplier + self.gain * (follows - followed + speed)

@@ -200,16 +200,11 @@ class GECO(Objective):
         """Returns what the rule brings to zero, `[L]`: errors, or as printed violations."""
         if not self.scaled:
             return self._violations(means)
-        means = tf.unstack(means[:-1], num=len(self.constraints))
-        pairs = zip(self.constraints, means, strict=True)
-        return tf.stack([constraint.error(mean, self.step) for constraint, mean in pairs])
+        return tf.stack([c.error(mean, self.step) for c, mean in self.pairs(means)])
 
     def _violations(self, means: tf.Tensor) -> tf.Tensor:
         """Returns C of each constraint, `[L]`, of the means `[L + 1]` of what is measured."""
-        pairs = zip(
-            self.constraints, tf.unstack(means[:-1], num=len(self.constraints)), strict=True
-        )
-        return tf.stack([constraint.violation(mean, self.step) for constraint, mean in pairs])
+        return tf.stack([c.violation(mean, self.step) for c, mean in self.pairs(means)])
 
     @property
     def multiplier(self) -> tf.Tensor:

@@ -14,7 +14,7 @@ from tf_geco.constraints.values import per_example
 from tf_geco.multipliers.pace import planned_decay
 from tf_geco.objectives.arguments import checked_constraints, checked_decay
 from tf_geco.objectives.sums import Sums
-from tf_geco.strategies import add_state, all_finite
+from tf_geco.strategies import add_state, finite
 
 
 class Objective(keras.layers.Layer):
@@ -149,15 +149,13 @@ class Objective(keras.layers.Layer):
                 `gradient_accumulation_steps`.
         """
         sums = sums.over_replicas()
-        accept = tf.logical_and(accept, tf.math.is_finite(tf.reduce_sum(sums.totals)))
         if micro_batches > 1:
-            sums, due = self._accumulate(sums, accept, micro_batches)
-            accept = tf.logical_and(accept, due)
-        old = Sums.unstacked(tf.convert_to_tensor(self.averages))
+            sums, accept = self._accumulate(sums, accept, micro_batches)
+        old = self.averaged
         averages = sums.averaged_into(old, self.present_decay)
         first = tf.logical_and(averages.known, tf.logical_not(old.known))[:-1]
         state = {"averages": averages.stacked(), **self.next_state(averages, first)}
-        accept = tf.logical_and(accept, all_finite(list(state.values())))
+        accept = tf.logical_and(accept, finite(list(state.values())))
         for name, value in state.items():
             weight = getattr(self, name)
             weight.assign(tf.where(accept, value, weight))
@@ -165,12 +163,13 @@ class Objective(keras.layers.Layer):
 
     def _accumulate(self, sums: Sums, accept: tf.Tensor, number: int) -> tuple[Sums, tf.Tensor]:
         """Returns the sums of all micro-batches since the last step, and whether they make one."""
+        accept = tf.logical_and(accept, finite([sums.totals]))
         total = self.pending + tf.where(accept, sums.stacked(), 0.0)
         batches = self.pending_batches + tf.cast(accept, tf.int64)
         due = batches >= number
         self.pending.assign(tf.where(due, 0.0, total))
         self.pending_batches.assign(tf.where(due, tf.zeros_like(batches), batches))
-        return Sums.unstacked(total), due
+        return Sums.unstacked(total), tf.logical_and(accept, due)
 
     def plan(self, steps: int) -> None:
         """Says how many steps of training there will be from now on.
@@ -237,9 +236,12 @@ class Objective(keras.layers.Layer):
 
     def readings(self, sums: Sums) -> dict[str, tf.Tensor]:
         """Returns what each constraint measured on average, in its own unit, by name."""
-        means = tf.unstack(sums.means[:-1], num=len(self.constraints))
-        pairs = zip(self.constraints, means, strict=True)
-        return {constraint.name: constraint.reading(mean) for constraint, mean in pairs}
+        return {c.name: c.reading(mean) for c, mean in self.pairs(sums.means)}
+
+    def pairs(self, means: tf.Tensor) -> list[tuple[Constraint, tf.Tensor]]:
+        """Returns each constraint with its mean, of means `[L + 1]`."""
+        each = tf.unstack(means, num=len(self.constraints) + 1)
+        return list(zip(self.constraints, each[:-1], strict=True))
 
     def violations(self, sums: Sums | None = None) -> tf.Tensor:
         """Returns the violations of sums, `[L]`, by default C_ma; NaN if nothing is asked for."""

@@ -90,8 +90,9 @@ class ObjectiveModel(NativeModel):
     def check_input(self, x: Any) -> None:
         """Raises an error if a batch does not have the shape that the model was built for."""
 
-    def observe(self, batch: Batch) -> None:
-        """Looks at a batch of training, within its step; it may keep what it saw in variables."""
+    def images(self, x: Any) -> tf.Tensor | None:
+        """Returns what should be in [0, 1], if anything: people are told if it is not."""
+        return None
 
     @property
     def micro_batches(self) -> int:
@@ -102,7 +103,6 @@ class ObjectiveModel(NativeModel):
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Takes one step of the optimizer, then one of the multipliers."""
         batch = self._batch(data)
-        self.observe(batch)
         before = [(v, tf.identity(v)) for v in statistics(self, self.objective)]
         terms, loss, gradients = self._gradients(batch)
         accept = all_finite([loss, *gradients])
@@ -111,10 +111,10 @@ class ObjectiveModel(NativeModel):
             keep = tf.logical_and(accept, tf.reduce_all(tf.math.is_finite(variable)))
             variable.assign(tf.where(keep, variable, old))
         self.progress.update_state(terms.sums, terms.penalty, accept, loss - terms.penalty)
-        parts = {"input": batch, "output": terms.outputs, "loss": loss, "gradient": gradients}
-        self.watch.update_state(accept, **parts)
+        parts = [batch, terms.outputs, loss]
+        self.watch.update_state(accept, parts, self.images(batch.x), self.objective.step < 1)
         self.objective.update(terms.sums, accept, self.micro_batches)
-        return self._logs(batch, terms.outputs, accept)
+        return self._logs(batch, terms.outputs, accept, training=True)
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Measures what the constraints and the cost are of; the objective's state stays."""
@@ -122,8 +122,8 @@ class ObjectiveModel(NativeModel):
         terms = self._forward(batch, training=False)
         accept = all_finite([terms.sums.totals])
         self.progress.update_state(terms.sums, terms.penalty, accept)
-        self.watch.note(accept, input=batch, output=terms.outputs)
-        return self._logs(batch, terms.outputs, accept)
+        self.watch.update_elsewhere(accept, [batch, terms.outputs, None])
+        return self._logs(batch, terms.outputs, accept, training=False)
 
     def make_train_function(self, force: bool = False) -> Callable:
         """Compiles the forward pass by itself where replicas must meet after it."""
@@ -213,13 +213,15 @@ class ObjectiveModel(NativeModel):
             for g in gradients
         ]
 
-    def _logs(self, batch: Batch, outputs: Any, accept: tf.Tensor) -> dict[str, tf.Tensor]:
+    def _logs(
+        self, batch: Batch, outputs: Any, accept: tf.Tensor, training: bool
+    ) -> dict[str, tf.Tensor]:
         """Updates the metrics of the user by an accepted batch and returns all results."""
         # Keras's own metric of the loss is never updated; the progress overwrites it.
         given = [m for m in self.metrics if m not in (self.progress, self.watch)]
         none = all(metric.name == "loss" for metric in given)
         if none and type(self).compute_metrics is type(self).base_metrics:
-            return logs_of(self.distribute_strategy, self.get_metrics_result())
+            return logs_of(self.distribute_strategy, self.progress.result(training))
         x, y, sample_weight = batch
         names = []
 

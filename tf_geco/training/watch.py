@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tf_geco.strategies import replica_count
 
-FAULTS = ("input", "output", "loss", "gradient")
+PARTS = ("input", "output", "loss")
 
 
 class Watch(keras.metrics.Metric):
@@ -27,37 +27,40 @@ class Watch(keras.metrics.Metric):
         self.patience = patience
         # Batches left out: those since the last accepted one, and all of this training.
         self.left_out = self.add_variable((2,), "zeros", name="left_out")
-        # How many values of input, outputs, loss, gradients are not finite: in training, elsewhere.
-        self.faults = self.add_variable((2, len(FAULTS)), "zeros", name="faults")
-        # How many values of the first images are outside of [0, 1].
-        self.outside = self.add_variable((), "zeros", name="outside")
+        # How many values of the parts of the last batch left out are not finite; and last, how many
+        # values of the first images of training are outside of [0, 1].
+        self.seen = self.add_variable((len(PARTS) + 1,), "zeros", name="seen")
+        self.seen_elsewhere = self.add_variable((len(PARTS),), "zeros", name="seen_elsewhere")
         self.told = self.told_range = False
 
-    def see_first(self, images: tf.Tensor, first: tf.Tensor) -> None:
-        """Counts the values outside of [0, 1] of the first batch of images."""
-        before = tf.convert_to_tensor(self.outside)
-        self.outside.assign(tf.cond(first, lambda: outside_unit_range(images), lambda: before))
-
-    def update_state(self, accept: tf.Tensor, **parts: Any) -> None:
-        """Counts a batch of training; looks at its parts only if it is left out.
+    def update_state(
+        self, accept: tf.Tensor, parts: list, images: tf.Tensor | None, first: tf.Tensor
+    ) -> None:
+        """Counts a batch of training; looks at it only if it is left out, or the first.
 
         Args:
             accept: Whether it is accepted, on all replicas.
-            **parts: Structures of tensors, by the names in `FAULTS`.
+            parts: Structures of tensors, in the order of `PARTS`.
+            images: What should be in [0, 1], or `None`.
+            first: Whether no step was taken yet.
         """
-        left_out = self.left_out + 1.0 / replica_count()
-        self.left_out.assign(tf.where(accept, self.left_out * [0.0, 1.0], left_out))
-        self.note(accept, training=True, **parts)
+        left_out = tf.convert_to_tensor(self.left_out)
+        more, reset = left_out + 1.0 / replica_count(), left_out * [0.0, 1.0]
+        self.left_out.assign(tf.where(accept, reset, more))
+        seen = tf.convert_to_tensor(self.seen)
 
-    def note(self, accept: tf.Tensor, training: bool = False, **parts: Any) -> None:
-        """Looks at the parts of a batch if it is left out."""
-        faults = tf.convert_to_tensor(self.faults)
+        def looked() -> tf.Tensor:
+            faults = tf.where(accept, seen[:-1], _faults(parts))
+            outside = seen[-1] if images is None else outside_unit_range(images)
+            return tf.concat([faults, [tf.where(first, outside, seen[-1])]], axis=0)
 
-        def found() -> tf.Tensor:
-            new = tf.stack([_bad(parts.get(name)) for name in FAULTS])
-            return tf.stack([new, faults[1]] if training else [faults[0], new])
+        usual = tf.logical_and(accept, tf.logical_not(first))
+        self.seen.assign(tf.cond(usual, lambda: seen, looked))
 
-        self.faults.assign(tf.cond(accept, lambda: faults, found))
+    def update_elsewhere(self, accept: tf.Tensor, parts: list) -> None:
+        """Looks at the parts of a batch that is not of training, if it is left out."""
+        seen = tf.convert_to_tensor(self.seen_elsewhere)
+        self.seen_elsewhere.assign(tf.cond(accept, lambda: seen, lambda: _faults(parts)))
 
     def reset_state(self) -> None:
         """Keeps all: an epoch's end is no reason to forget."""
@@ -89,20 +92,20 @@ class Watch(keras.metrics.Metric):
 
     def check_range(self) -> None:
         """Warns once if images were not in [0, 1]."""
-        outside = float(tf.convert_to_tensor(self.outside))
+        outside = float(tf.convert_to_tensor(self.seen)[-1])
         if outside and not self.told_range:
             self.told_range = True
             warn_outside_unit_range(outside)
 
     def reason(self, training: bool = True) -> str:
         """Returns in words what is not finite."""
-        values, *others = tf.convert_to_tensor(self.faults).numpy()[0 if training else 1]
+        seen = self.seen if training else self.seen_elsewhere
+        values, output, loss = tf.convert_to_tensor(seen).numpy()[: len(PARTS)]
         if values:
             return f"{int(values):,} values of its input are not finite"
-        faults = dict(zip(FAULTS[1:], others, strict=True))
-        if faults["output"]:
+        if output:
             return "an output is not finite, although its input is"
-        if faults["gradient"] and not faults["loss"]:
+        if training and not loss:
             return "a gradient is not finite (float16: its loss scale falls until they all are)"
         return "the loss is not finite, although its input is"
 
@@ -124,6 +127,11 @@ def warn_outside_unit_range(number: float) -> None:
         f"Received: {int(number):,} values outside of [0, 1].",
         stacklevel=4,
     )
+
+
+def _faults(parts: list) -> tf.Tensor:
+    """Returns how many values of each part are not finite, a float32 vector."""
+    return tf.stack([_bad(part) for part in parts])
 
 
 def _bad(structure: Any) -> tf.Tensor:

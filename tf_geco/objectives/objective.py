@@ -140,7 +140,7 @@ class Objective(keras.layers.Layer):
     def update(self, sums: Sums, accept: tf.Tensor | bool = True, micro_batches: int = 1) -> None:
         """Takes one step of the state, from the sums of all replicas.
 
-        A batch whose sums are not finite changes nothing.
+        A batch whose sums are not finite, or in which no example counts, changes nothing.
 
         Args:
             sums: Of this replica.
@@ -151,6 +151,7 @@ class Objective(keras.layers.Layer):
         sums = sums.over_replicas()
         if micro_batches > 1:
             sums, accept = self._accumulate(sums, accept, micro_batches)
+        accept = tf.logical_and(accept, tf.reduce_any(sums.known))
         old = self.averaged
         averages = sums.averaged_into(old, self.present_decay)
         first = tf.logical_and(averages.known, tf.logical_not(old.known))[:-1]

@@ -10,8 +10,18 @@ import tensorflow as tf
 
 from tf_geco.checks import positive_number
 from tf_geco.constraints import Constraint
-from tf_geco.multipliers import Exponential, PlannedPace, Rule
-from tf_geco.objectives.arguments import checked_bounds, number_of_latents
+from tf_geco.multipliers import Exponential, Rule
+from tf_geco.objectives.arguments import (
+    checked_bounds,
+    checked_cost,
+    checked_data,
+    checked_rule,
+    first_multiplier,
+    number_of_latents,
+    refuse_without_tolerance,
+)
+from tf_geco.objectives.gap import Gap
+from tf_geco.objectives.means import errors, violations
 from tf_geco.objectives.objective import Objective
 from tf_geco.objectives.sums import Sums
 from tf_geco.strategies import add_state
@@ -54,6 +64,11 @@ class GECO(Objective):
             worth, `nats violation / scale`. `KLDivergence` as constraint and
             `ReconstructionError(sigma)` as cost asks for the best reconstruction that so many nats
             buy.
+        hold_on: On which data the tolerances hold: `"training"`, or `"validation"`, measured as the
+            model is used. Then training aims lower by the `gap`, by how much the model did worse in
+            the validations that `fit` runs. It is not the default, because validation data that
+            steer training are no longer held out (keep other data for the last test), and who
+            validates expects that it changes nothing.
 
     Call arguments:
         x: Data, `[B, ...]`.
@@ -88,32 +103,22 @@ class GECO(Objective):
         band: float = 0.05,
         bounds: Sequence = (1e-6, 1e6),
         cost: Constraint | None = None,
+        hold_on: str = "training",
         name: str | None = "geco",
         **kwargs: Any,
     ) -> None:
         super().__init__(constraints, decay=decay, name=name, **kwargs)
-        for constraint in self.constraints:
-            if constraint.tolerance is None:
-                raise ValueError(
-                    f"Constraint '{constraint.name}' needs a `tolerance`. Received: tolerance=None."
-                )
-        self.rule = PlannedPace() if rule is None else rule
-        if not isinstance(self.rule, Rule):
-            raise ValueError(
-                f"`rule` must be a `tf_geco.multipliers.Rule`. Received: rule={rule!r}."
-            )
+        refuse_without_tolerance(self.constraints)
+        self.rule = checked_rule(rule)
         self.scaled = bool(scaled)
         if initial_multiplier != "auto":
             initial_multiplier = positive_number(initial_multiplier, "initial_multiplier")
         self.initial_multiplier: Any = initial_multiplier
         self.band = 0.0 if band == 0 else positive_number(band, "band")
         self.bounds = checked_bounds(bounds, len(self.constraints))
-        if cost is not None and (not isinstance(cost, Constraint) or cost.tolerance is None):
-            raise ValueError(
-                "`cost` must be a `tf_geco.constraints.Constraint` with a tolerance. "
-                f"Received: cost={cost!r}."
-            )
-        self.cost = cost
+        self.cost = checked_cost(cost)
+        self.hold_on = checked_data(hold_on)
+        self.gap = Gap(self.decay) if hold_on == "validation" else None
 
     @classmethod
     def algorithm_1(
@@ -149,7 +154,8 @@ class GECO(Objective):
         """Builds the constraints and creates the state."""
         super().build(x_shape, y_shape, outputs_shape)
         latents = number_of_latents(outputs_shape)
-        starts = [self._start(constraint, latents) for constraint in self.constraints]
+        given = self.initial_multiplier
+        starts = [first_multiplier(part, latents, given) for part in self.constraints]
         initial = np.clip(starts, *np.transpose(self.bounds))
         likelihoods = [constraint.is_likelihood for constraint in self.constraints]
         self._units = np.where(likelihoods, 0.0, np.log(UNSCALED * initial)).astype("float32")
@@ -157,15 +163,8 @@ class GECO(Objective):
         logs = [math.log(value) for value in initial]
         self.log_multiplier = add_state(self, "log_multiplier", (size,), logs)
         self.memory = add_state(self, "memory", (self.rule.memory_size, size))
-
-    def _start(self, constraint: Constraint, latents: int | None) -> float:
-        """Returns the lambda that a constraint starts with."""
-        if self.initial_multiplier != "auto":
-            return self.initial_multiplier
-        if latents is None:
-            return 1.0
-        with tf.init_scope():
-            return constraint.first_multiplier(latents)
+        if self.gap is not None:
+            self.gap.build(size)
 
     def value(self, sums: Sums) -> tf.Tensor:
         """Returns the Lagrangian, a scalar; constraints that no example counts for add nothing."""
@@ -174,7 +173,7 @@ class GECO(Objective):
 
     def next_state(self, averages: Sums, first: tf.Tensor) -> dict[str, tf.Tensor]:
         """Returns the next log lambda and memory, from the new moving averages."""
-        error = self._errors(averages.safe_means)
+        error = self._error(averages.safe_means)
         state = tf.convert_to_tensor(self.log_multiplier), tf.convert_to_tensor(self.memory)
         low, high = tf.unstack(tf.math.log(tf.constant(self.bounds)), axis=-1)
         after = self.rule(
@@ -194,20 +193,24 @@ class GECO(Objective):
             for name, new, old in zip(("log_multiplier", "memory"), after, state, strict=True)
         }
 
-    def _errors(self, means: tf.Tensor) -> tf.Tensor:
+    def validated(self, sums: Sums) -> None:
+        """Learns from a validation how much lower training must aim, if the tolerance holds there.
+
+        `fit` calls it after each validation; so does a training loop of your own.
+        """
+        if self.gap is not None:
+            self.gap.measure(self.constraints, sums, self.averaged, self._steps_taken())
+
+    def _error(self, means: tf.Tensor) -> tf.Tensor:
         """Returns what the rule brings to zero, `[L]`: errors, or as printed violations."""
-        if not self.scaled:
-            return self._violations(means)
-        means = tf.unstack(means[:-1], num=len(self.constraints))
-        pairs = zip(self.constraints, means, strict=True)
-        return tf.stack([constraint.error(mean, self.step) for constraint, mean in pairs])
+        means = means[:-1]
+        if self.gap is not None:
+            means = self.gap.seen(self.constraints, means, self.step)
+        return (errors if self.scaled else violations)(self.constraints, means, self.step)
 
     def _violations(self, means: tf.Tensor) -> tf.Tensor:
         """Returns C of each constraint, `[L]`, of the means `[L + 1]` of what is measured."""
-        pairs = zip(
-            self.constraints, tf.unstack(means[:-1], num=len(self.constraints)), strict=True
-        )
-        return tf.stack([constraint.violation(mean, self.step) for constraint, mean in pairs])
+        return violations(self.constraints, means[:-1], self.step)
 
     @property
     def multiplier(self) -> tf.Tensor:
@@ -235,14 +238,17 @@ class GECO(Objective):
 
     def logs(self) -> dict[str, tf.Tensor]:
         """Returns lambda and C_ma by constraint, and beta = 1 / lambda if there is just one."""
-        multiplier, violations = self.multiplier, self.violations()
+        by_name = {"lambda": self.multiplier, "C_ma": self.violations()}
+        if self.gap is not None:
+            by_name["gap"] = tf.convert_to_tensor(self.gap.value)
         if len(self.constraints) == 1:
-            return {"lambda": multiplier[0], "beta": 1.0 / multiplier[0], "C_ma": violations[0]}
-        logs = {}
-        for index, constraint in enumerate(self.constraints):
-            logs[f"lambda_{constraint.name}"] = multiplier[index]
-            logs[f"C_ma_{constraint.name}"] = violations[index]
-        return logs
+            logs = {name: values[0] for name, values in by_name.items()}
+            return {**logs, "beta": 1.0 / logs["lambda"]}
+        return {
+            f"{name}_{constraint.name}": values[index]
+            for index, constraint in enumerate(self.constraints)
+            for name, values in by_name.items()
+        }
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of `__init__`."""
@@ -256,4 +262,5 @@ class GECO(Objective):
             "band": self.band,
             "bounds": self.bounds,
             "cost": serialize(self.cost),
+            "hold_on": self.hold_on,
         }

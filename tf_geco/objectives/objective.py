@@ -29,8 +29,7 @@ class Objective(keras.layers.Layer):
     ```
 
     Under a strategy call all three in the replicas' context: the loss is then that of the whole
-    batch, and its gradient each replica's share. All state is Keras weights: saved, restored,
-    mirrored by strategies.
+    batch, and its gradient each replica's share. All state is Keras weights.
 
     Args:
         constraints: The constraints, L of them.
@@ -51,6 +50,7 @@ class Objective(keras.layers.Layer):
     """
 
     cost: Constraint | None = None
+    gap: Any = None
 
     def __init__(
         self, constraints: Sequence[Constraint], *, decay: float, name: str | None, **kwargs: Any
@@ -239,6 +239,9 @@ class Objective(keras.layers.Layer):
     def next_state(self, averages: Sums, first: tf.Tensor) -> dict[str, tf.Tensor]:
         """Returns the next values of the further weights that a step changes, by attribute."""
         return {}
+
+    def validated(self, sums: Sums) -> None:
+        """Learns from the sums of a validation; most objectives do not."""
 
     def verdict(self, sums: Sums) -> dict[str, tf.Tensor]:
         """Returns `{"feasible": 1 or 0}` if the objective asks for something."""

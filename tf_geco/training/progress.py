@@ -52,9 +52,14 @@ class Progress(keras.metrics.Metric):
         self.sums.assign_add(tf.where(accept, sums.stacked(), 0.0))
         self.batches.assign_add(tf.where(accept, row, skipped))
 
+    @property
+    def seen(self) -> Sums:
+        """The sums of all accepted batches."""
+        return Sums.unstacked(tf.convert_to_tensor(self.sums))
+
     def result(self) -> dict[str, Any]:
         """Returns the figures so far, by name."""
-        sums = Sums.unstacked(tf.convert_to_tensor(self.sums))
+        sums = self.seen
         loss, trained, penalty, skipped = tf.unstack(tf.convert_to_tensor(self.batches))
         known = tf.reduce_all(sums.known)
         evaluated = tf.where(known, self.objective.value(sums), float("nan"))

@@ -1,0 +1,123 @@
+"""The gap: by how much a model does worse in validation than in training, kept with its weights."""
+
+from collections.abc import Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from tf_geco.constraints import Constraint
+from tf_geco.objectives.generalisation import (
+    Nearest,
+    allowed,
+    followed,
+    in_vain,
+    nearest_after,
+    since,
+)
+from tf_geco.objectives.means import errors, violations
+from tf_geco.objectives.sums import Sums
+from tf_geco.strategies import add_state
+
+LEAST = 0.1  # a gap below zero leaves at least so much of a ratio of measured to allowed
+
+
+class Gap(keras.layers.Layer):
+    """By how much training must aim lower, so that the constraints hold on validation data.
+
+        gap = smoothed (C of the validation - C of training since the last validation)
+
+    It is written outside of the steps, after each validation, and read in them.
+
+    Args:
+        decay: That of C_ma, whose memory the gap has too.
+    """
+
+    def __init__(self, decay: float) -> None:
+        super().__init__(name="gap", dtype="float32")
+        self.decay = decay
+
+    def build(self, size: int) -> None:
+        """Creates the state of L constraints."""
+        self.value = add_state(self, "value", (size,))
+        # Without the stop rule; averages and step of the last validation, and its sums.
+        self.measured = add_state(self, "measured", (size,))
+        self.averages = add_state(self, "averages", (2, size + 1))
+        self.step = add_state(self, "step", (), dtype="int64")
+        self.sums = add_state(self, "sums", (2, size + 1))
+        self.nearest = add_state(self, "nearest", (3, size), [[np.nan], [np.nan], [0.0]])
+        self.built = True
+
+    @property
+    def validated(self) -> Sums:
+        """The sums of the last validation; they count nothing before the first."""
+        return Sums.unstacked(tf.convert_to_tensor(self.sums))
+
+    @property
+    def vain(self) -> np.ndarray:
+        """Which gaps are followed no further, because validation does not answer, `[L]`."""
+        return in_vain(Nearest(*self.nearest.numpy()))
+
+    def seen(self, of: Sequence[Constraint], means: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
+        """Returns the means `[L]` that the rule sees: those of training, moved by the gap."""
+        parts = tf.unstack(means, num=len(of))
+        gaps = tf.unstack(tf.convert_to_tensor(self.value), num=len(of))
+        return tf.stack([_moved(*part, step) for part in zip(of, parts, gaps, strict=True)])
+
+    def measure(self, of: Sequence[Constraint], validated: Sums, averaged: Sums, step: int) -> None:
+        """Learns from a validation.
+
+        Args:
+            of: The constraints.
+            validated: Its sums.
+            averaged: The moving averages of training.
+            step: Steps taken.
+        """
+        means, averages = validated.means.numpy()[:-1], averaged.stacked().numpy()
+        steps = step - int(self.step.numpy())
+        recent, known = since(averages[:, :-1], self.averages.numpy()[:, :-1], self.decay, steps)
+        old, rate = self.measured.numpy(), 1.0 - self.decay**steps
+        gap = followed(
+            old, violations(of, recent, step).numpy(), violations(of, means, step).numpy(), rate
+        )
+        nearest = self._nearest(of, gap, averaged, known & np.isfinite(means), step)
+        there = violations(of, nearest.training, step).numpy()
+        self.value.assign(allowed(gap, there, in_vain(nearest)))
+        self.measured.assign(gap)
+        self.nearest.assign(np.stack(nearest))
+        self.averages.assign(averages)
+        self.step.assign(step)
+        self.sums.assign(validated.stacked())
+
+    def _nearest(
+        self,
+        of: Sequence[Constraint],
+        gap: np.ndarray,
+        averaged: Sums,
+        known: np.ndarray,
+        step: int,
+    ) -> Nearest:
+        """Returns the nearest validation after this one, smoothed as the gap is."""
+        before, training = Nearest(*self.nearest.numpy()), averaged.means.numpy()[:-1]
+        validation = training + np.array([_sign(constraint) for constraint in of]) * gap
+        now = Nearest(validation, training, np.zeros_like(gap))
+        pairs = (before.validation, before.training, validation, training)
+        return nearest_after(
+            before, now, tuple(errors(of, pair, step).numpy() for pair in pairs), known
+        )
+
+
+def _sign(constraint: Constraint) -> float:
+    return 1.0 if constraint.form == "<=" else -1.0
+
+
+def _moved(constraint: Constraint, mean: tf.Tensor, gap: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
+    """Returns the mean whose violation is more by the gap.
+
+    A ratio is never moved to zero, where its logarithm would end: what is measured may fall faster
+    than a gap below zero is measured anew.
+    """
+    if constraint.is_ratio:
+        whole = constraint.violation(mean, step) + constraint.scale(step)
+        gap = tf.maximum(gap, (LEAST - 1.0) * whole)
+    return mean + _sign(constraint) * gap

@@ -53,9 +53,8 @@ class GECO(Objective):
         initial_multiplier: A positive number, or `"auto"`: the lambda that weighs a violation of
             100 % as half a nat for each latent dimension. For a reconstruction error that is d / D,
             the least any solution needs: a linear Gaussian model has lambda = d / (D - rest).
-            Coming from below never overspends KL, which is slow to give back. With more latents
-            than values (ConvDRAW), most of which stay idle, it is 0.05. It is at most 1, and it is
-            1 where the outputs have no `"latents"`.
+            Coming from below never overspends KL. With more latents than values (ConvDRAW) it is
+            0.05. It is at most 1, and it is 1 where the outputs have no `"latents"`.
         band: Relative violation, C / scale, that still counts as feasible. At 0.05 a reconstruction
             error may be 2.5 % above its tolerance: about the noise of a moving average.
         bounds: Least and greatest lambda, or a list of such pairs, one for each constraint. The
@@ -64,11 +63,10 @@ class GECO(Objective):
             worth, `nats violation / scale`. `KLDivergence` as constraint and
             `ReconstructionError(sigma)` as cost asks for the best reconstruction that so many nats
             buy.
-        hold_on: On which data the tolerances hold: `"training"`, or `"validation"`, measured as the
-            model is used. Then training aims lower by the `gap`, by how much the model did worse in
-            the validations that `fit` runs. It is not the default, because validation data that
-            steer training are no longer held out (keep other data for the last test), and who
-            validates expects that it changes nothing.
+        hold_on: On which data tolerances hold: `"training"`, or `"validation"`, measured as the
+            model is used. Training then aims lower by the `gap`: how much worse it did in the
+            validations that `fit` runs. It is no default, because who validates expects that it
+            changes nothing. Data that steer training are not held out: keep others for a test.
 
     Call arguments:
         x: Data, `[B, ...]`.
@@ -173,7 +171,7 @@ class GECO(Objective):
 
     def next_state(self, averages: Sums, first: tf.Tensor) -> dict[str, tf.Tensor]:
         """Returns the next log lambda and memory, from the new moving averages."""
-        error = self._error(averages.safe_means)
+        error = self._error(averages.safe_means[:-1])
         state = tf.convert_to_tensor(self.log_multiplier), tf.convert_to_tensor(self.memory)
         low, high = tf.unstack(tf.math.log(tf.constant(self.bounds)), axis=-1)
         after = self.rule(
@@ -193,17 +191,13 @@ class GECO(Objective):
             for name, new, old in zip(("log_multiplier", "memory"), after, state, strict=True)
         }
 
-    def validated(self, sums: Sums) -> None:
-        """Learns from a validation how much lower training must aim, if the tolerance holds there.
-
-        `fit` calls it after each validation; so does a training loop of your own.
-        """
+    def measure_gap(self, sums: Sums) -> None:
+        """Learns the gap from the sums of a validation; `fit` calls it after each."""
         if self.gap is not None:
             self.gap.measure(self.constraints, sums, self.averaged, self._steps_taken())
 
     def _error(self, means: tf.Tensor) -> tf.Tensor:
         """Returns what the rule brings to zero, `[L]`: errors, or as printed violations."""
-        means = means[:-1]
         if self.gap is not None:
             means = self.gap.seen(self.constraints, means, self.step)
         return (errors if self.scaled else violations)(self.constraints, means, self.step)

@@ -19,7 +19,7 @@ from tf_geco.strategies import add_state, all_finite
 class Objective(keras.layers.Layer):
     """What is minimised: a loss of what a batch sums up to, and state that each step updates.
 
-    A training step of anyone's own calls it on a batch, and then:
+    A training step of anyone's own calls it on a batch, then:
 
     ```python
     sums = objective(x, y=y, outputs=outputs, cost=cost)
@@ -45,8 +45,7 @@ class Objective(keras.layers.Layer):
         sample_weight: Weights of the examples, `[B]`.
 
     Raises:
-        ValueError: If there is no constraint, if two have the same name, or if `decay` is not in
-            [0, 1).
+        ValueError: If there is no constraint, two have one name, or `decay` is not in [0, 1).
     """
 
     cost: Constraint | None = None
@@ -240,7 +239,7 @@ class Objective(keras.layers.Layer):
         """Returns the next values of the further weights that a step changes, by attribute."""
         return {}
 
-    def validated(self, sums: Sums) -> None:
+    def measure_gap(self, sums: Sums) -> None:
         """Learns from the sums of a validation; most objectives do not."""
 
     def verdict(self, sums: Sums) -> dict[str, tf.Tensor]:

@@ -108,7 +108,7 @@ def test_limits_of_rates_are_those_of_scipy(hits):
     np.testing.assert_allclose(clopper_pearson(hits, 20, 0.95), expected, rtol=1e-9)
 
 
-@pytest.mark.parametrize("freedom", [4, 10, 100, 1e6])
+@pytest.mark.parametrize("freedom", [6, 10, 100, 1e6])
 def test_quantiles_are_students(freedom):
     expected = stats.t.ppf(0.975, freedom)
     assert student_quantile(0.975, freedom) == pytest.approx(expected, rel=0.01)
@@ -128,12 +128,12 @@ TRUTH = {"rate": 0.95, "weighted rate": 0.9}
 @pytest.mark.parametrize("name", DRAWS)
 @pytest.mark.parametrize("n", [40, 200])
 def test_the_interval_misses_the_truth_in_at_most_about_one_of_twenty(name, n):
-    rng, missed, draws = np.random.default_rng(0), 0, 1000
+    rng, missed, draws = np.random.default_rng(0), 0, 3000
     for _ in range(draws):
         values, counts = DRAWS[name](rng, n)
         low, high = WeightedMean.of(values[counts > 0], counts[counts > 0]).interval(0.95)
         missed += not low <= TRUTH.get(name, 1.0) <= high
-    assert missed / draws < 0.065
+    assert missed / draws < 0.06
 
 
 @keras.saving.register_keras_serializable(package="tests")

@@ -9,7 +9,7 @@ import tensorflow as tf
 from tf_geco.constraints import Constraint
 from tf_geco.objectives.generalisation import (
     Nearest,
-    allowed,
+    ceiling,
     followed,
     in_vain,
     nearest_after,
@@ -40,12 +40,12 @@ class Gap(keras.layers.Layer):
     def build(self, size: int) -> None:
         """Creates the state of L constraints."""
         self.value = add_state(self, "value", (size,))
-        # Without the stop rule; averages and step of the last validation, and its sums.
-        self.measured = add_state(self, "measured", (size,))
+        # Of the last validation: averages and step of training, and its sums.
         self.averages = add_state(self, "averages", (2, size + 1))
         self.step = add_state(self, "step", (), dtype="int64")
         self.sums = add_state(self, "sums", (2, size + 1))
-        self.nearest = add_state(self, "nearest", (3, size), [[np.nan], [np.nan], [0.0]])
+        self.nearest = add_state(self, "nearest", (4, size), [[np.nan]] * 3 + [[0.0]])
+        self.ceiling = add_state(self, "ceiling", (size,), np.inf)
         self.built = True
 
     @property
@@ -55,7 +55,7 @@ class Gap(keras.layers.Layer):
 
     @property
     def vain(self) -> np.ndarray:
-        """Which gaps are followed no further, because validation does not answer, `[L]`."""
+        """For which constraints validation no longer answers, so that lambda rises no further."""
         return in_vain(Nearest(*self.nearest.numpy()))
 
     def seen(self, of: Sequence[Constraint], means: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
@@ -64,46 +64,47 @@ class Gap(keras.layers.Layer):
         gaps = tf.unstack(tf.convert_to_tensor(self.value), num=len(of))
         return tf.stack([_moved(*part, step) for part in zip(of, parts, gaps, strict=True)])
 
-    def measure(self, of: Sequence[Constraint], validated: Sums, averaged: Sums, step: int) -> None:
+    def measure(
+        self,
+        of: Sequence[Constraint],
+        validated: Sums,
+        averaged: Sums,
+        effort: np.ndarray,
+        step: int,
+    ) -> None:
         """Learns from a validation.
 
         Args:
             of: The constraints.
             validated: Its sums.
             averaged: The moving averages of training.
+            effort: log lambda, `[L]`.
             step: Steps taken.
         """
         means, averages = validated.means.numpy()[:-1], averaged.stacked().numpy()
         steps = step - int(self.step.numpy())
         recent, known = since(averages[:, :-1], self.averages.numpy()[:, :-1], self.decay, steps)
-        old, rate = self.measured.numpy(), 1.0 - self.decay**steps
-        gap = followed(
-            old, violations(of, recent, step).numpy(), violations(of, means, step).numpy(), rate
-        )
-        nearest = self._nearest(of, gap, averaged, known & np.isfinite(means), step)
-        there = violations(of, nearest.training, step).numpy()
-        self.value.assign(allowed(gap, there, in_vain(nearest)))
-        self.measured.assign(gap)
+        both = (violations(of, part, step).numpy() for part in (recent, means))
+        gap = followed(self.value.numpy(), *both, 1.0 - self.decay**steps)
+        training = averaged.means.numpy()[:-1]
+        validation = training + np.array([_sign(constraint) for constraint in of]) * gap
+        now = Nearest(validation, training, effort, np.zeros_like(gap))
+        nearest = self._nearest(of, now, known & np.isfinite(means), step)
+        self.value.assign(gap)
         self.nearest.assign(np.stack(nearest))
+        self.ceiling.assign(ceiling(nearest))
         self.averages.assign(averages)
         self.step.assign(step)
         self.sums.assign(validated.stacked())
 
     def _nearest(
-        self,
-        of: Sequence[Constraint],
-        gap: np.ndarray,
-        averaged: Sums,
-        known: np.ndarray,
-        step: int,
+        self, of: Sequence[Constraint], now: Nearest, known: np.ndarray, step: int
     ) -> Nearest:
-        """Returns the nearest validation after this one, smoothed as the gap is."""
-        before, training = Nearest(*self.nearest.numpy()), averaged.means.numpy()[:-1]
-        validation = training + np.array([_sign(constraint) for constraint in of]) * gap
-        now = Nearest(validation, training, np.zeros_like(gap))
-        pairs = (before.validation, before.training, validation, training)
+        """Returns the nearest validation after this one."""
+        before = Nearest(*self.nearest.numpy())
+        means = (before.validation, before.training, now.validation, now.training)
         return nearest_after(
-            before, now, tuple(errors(of, pair, step).numpy() for pair in pairs), known
+            before, now, tuple(errors(of, part, step).numpy() for part in means), known
         )
 
 

@@ -41,8 +41,7 @@ class GECO(Objective):
         cost + sum_l lambda_l nats_l C_l / scale_l
 
     Every step moves C_ma, the moving average of the violations, and then log lambda by `rule`,
-    which brings the error of each constraint to zero. `GECO.algorithm_1` is the form that the paper
-    prints.
+    which brings the error of each constraint to zero. `GECO.algorithm_1` is the printed form.
 
     Args:
         constraints: List of `tf_geco.constraints.Constraint`, with different names.
@@ -60,9 +59,8 @@ class GECO(Objective):
         bounds: Least and greatest lambda, or a list of such pairs, one for each constraint. The
             default only keeps float32 from overflow.
         cost: What to minimise instead of the model's own cost: a constraint, that counts with its
-            worth, `nats violation / scale`. `KLDivergence` as constraint and
-            `ReconstructionError(sigma)` as cost asks for the best reconstruction that so many nats
-            buy.
+            worth, `nats violation / scale`. `KLDivergence` as constraint, `ReconstructionError` as
+            cost: the best reconstruction that so many nats buy.
         hold_on: On which data tolerances hold: `"training"`, or `"validation"`, measured as the
             model is used. Training then aims lower by the `gap`: how much worse it did in the
             validations that `fit` runs. It is no default, because who validates expects that it
@@ -174,6 +172,7 @@ class GECO(Objective):
         error = self._error(averages.safe_means[:-1])
         state = tf.convert_to_tensor(self.log_multiplier), tf.convert_to_tensor(self.memory)
         low, high = tf.unstack(tf.math.log(tf.constant(self.bounds)), axis=-1)
+        high = high if self.gap is None else tf.minimum(high, self.gap.ceiling)
         after = self.rule(
             state[0],
             error,
@@ -194,7 +193,8 @@ class GECO(Objective):
     def measure_gap(self, sums: Sums) -> None:
         """Learns the gap from the sums of a validation; `fit` calls it after each."""
         if self.gap is not None:
-            self.gap.measure(self.constraints, sums, self.averaged, self._steps_taken())
+            now = self.averaged, self.log_multiplier.numpy(), self._steps_taken()
+            self.gap.measure(self.constraints, sums, *now)
 
     def _error(self, means: tf.Tensor) -> tf.Tensor:
         """Returns what the rule brings to zero, `[L]`: errors, or as printed violations."""

@@ -10,8 +10,9 @@ from typing import NamedTuple
 import numpy as np
 
 FALL = 0.2  # fall of training's error after which validation's must have answered
+RISE = 0.4  # rise of log lambda after which it must
 SLOPE = 0.1  # of validation's error over training's, below which it does not answer
-MISSES = 3  # validations without an answer after which the gap is followed no further
+MISSES = 3  # validations without an answer after which lambda rises no further
 FRESH = 1e-4  # share of the moving averages that must be new for it to say something
 
 
@@ -69,16 +70,18 @@ def followed(
 
 
 class Nearest(NamedTuple):
-    """The validation that came nearest to what is asked for.
+    """The validation that came nearest to what is asked for, `[L]` each.
 
     Args:
-        validation: What it measured on average, `[L]`.
-        training: What training measured then, `[L]`.
-        misses: Validations since, that did not answer a further fall in training, `[L]`.
+        validation: What it measured on average.
+        training: What training measured then.
+        effort: log lambda then.
+        misses: Validations since, that did not answer more effort.
     """
 
     validation: np.ndarray
     training: np.ndarray
+    effort: np.ndarray
     misses: np.ndarray
 
 
@@ -87,48 +90,34 @@ def nearest_after(
 ) -> Nearest:
     """Returns the nearest validation after another one.
 
-    It is a new one if its error is below, by more than a tenth of what training fell further. If
-    training fell by more than 0.2 for less, and the constraint is still violated, that is a miss.
+    It is a new one if its error is lower, by more than a tenth of what training fell further. A
+    miss is one that is not, of a constraint that is still violated, although training fell by more
+    than 0.2 or log lambda rose by more than 0.4.
 
     Args:
         nearest: Before.
-        now: What this validation and training measured.
-        errors: Of validation and training, then and now, `[L]` each: the error of the nearest
-            validation, that of training there, and the two of now.
-        known: Whether this validation says anything, `[L]`.
+        now: This validation, and training and lambda at it.
+        errors: Of the nearest validation, of training there, and the same two of now.
+        known: Whether this validation says anything.
     """
     best, there, validation, training = errors
-    fell = there - training
+    fell, rose = there - training, now.effort - nearest.effort
     better = ~(validation >= best - SLOPE * np.maximum(fell, 0.0)) & known
-    missed = ~better & known & (fell > FALL) & (validation > 0.0)
-    return Nearest(
-        np.where(better, now.validation, nearest.validation),
-        np.where(better, now.training, nearest.training),
-        np.where(better, 0.0, nearest.misses + missed),
-    )
+    tried = (fell > FALL) | (rose > RISE)
+    kept = [np.where(better, new, old) for new, old in zip(now[:3], nearest[:3], strict=True)]
+    missed = nearest.misses + (tried & known & (validation > 0.0))
+    return Nearest(*kept, np.where(better, 0.0, missed))
 
 
 def in_vain(nearest: Nearest) -> np.ndarray:
-    """Returns whether validation has stopped to follow training, boolean `[L]`."""
+    """Returns whether validation has stopped to answer, boolean `[L]`."""
     return nearest.misses >= MISSES
 
 
-def allowed(gap: np.ndarray, violation: np.ndarray, vain: np.ndarray) -> np.ndarray:
-    """Returns the gap that training aims lower by.
+def ceiling(nearest: Nearest) -> np.ndarray:
+    """Returns the greatest log lambda, `[L]`: none, or that of the nearest validation.
 
-    It is the gap itself, unless training follows it in vain. Then training aims at where it was
-    when validation was nearest: further down it would only learn its own examples by heart.
-
-        min(gap, max(-C, 0))
-
-    Args:
-        gap: `[L]`.
-        violation: C of training when validation was nearest, `[L]`.
-        vain: `[L]`.
-
-    Example:
-        >>> import numpy as np
-        >>> allowed(np.array([0.5, 0.5]), np.array([-0.2, -0.2]), np.array([False, True])).tolist()
-        [0.5, 0.2]
+    Beyond it training would only learn its own examples by heart, at the price of more KL. Below
+    it the model goes on learning, and what comes nearer to the tolerance lifts the ceiling.
     """
-    return np.where(vain, np.minimum(gap, np.maximum(-violation, 0.0)), gap)
+    return np.where(in_vain(nearest), nearest.effort, np.inf)

@@ -84,12 +84,12 @@ class Gap(keras.layers.Layer):
         means, averages = validated.means.numpy()[:-1], averaged.stacked().numpy()
         steps = step - int(self.step.numpy())
         recent, known = since(averages[:, :-1], self.averages.numpy()[:, :-1], self.decay, steps)
-        both = (violations(of, part, step).numpy() for part in (recent, means))
-        gap = followed(self.value.numpy(), *both, 1.0 - self.decay**steps)
+        now, rate = violations(of, means, step).numpy(), 1.0 - self.decay**steps
+        gap = followed(self.value.numpy(), violations(of, recent, step).numpy(), now, rate)
         training = averaged.means.numpy()[:-1]
         validation = training + np.array([_sign(constraint) for constraint in of]) * gap
-        now = Nearest(validation, training, effort, np.zeros_like(gap))
-        nearest = self._nearest(of, now, known & np.isfinite(means), step)
+        here = Nearest(validation, training, effort, np.zeros_like(gap))
+        nearest = self._nearest(of, here, known & np.isfinite(means), step)
         self.value.assign(gap)
         self.nearest.assign(np.stack(nearest))
         self.ceiling.assign(ceiling(nearest))

@@ -104,9 +104,9 @@ def nearest_after(
     fell, rose = there - training, now.effort - nearest.effort
     better = ~(validation >= best - SLOPE * np.maximum(fell, 0.0)) & known
     tried = (fell > FALL) | (rose > RISE)
-    kept = [np.where(better, new, old) for new, old in zip(now[:3], nearest[:3], strict=True)]
     missed = nearest.misses + (tried & known & (validation > 0.0))
-    return Nearest(*kept, np.where(better, 0.0, missed))
+    old = nearest._replace(misses=missed)
+    return Nearest(*np.where(better, now._replace(misses=np.zeros_like(missed)), old))
 
 
 def in_vain(nearest: Nearest) -> np.ndarray:

@@ -81,9 +81,9 @@ def in_vain(objective: GECO, seen: np.ndarray) -> list[str]:
     name = [constraint.name for constraint in objective.constraints]
     return [
         f"Constraint '{name[index]}' does not hold on the validation data: "
-        f"{_nearest(objective, seen, int(index))}. Training came further, and validation no longer "
-        "followed, so training aims no lower. More data or regularisation is needed, or a looser "
-        "tolerance."
+        f"{_nearest(objective, seen, int(index))}. Training or lambda went further, and validation "
+        "did not follow, so lambda rises no more. More data or regularisation is needed, or a "
+        "looser tolerance."
         for index in np.flatnonzero(_violated(objective) & objective.gap.vain)
     ]
 

@@ -112,6 +112,12 @@ def test_a_constraint_that_holds_never_misses():
     assert not in_vain(nearest)
 
 
+def test_what_held_once_is_not_out_of_reach():
+    nearest, now = at(0.98, 0.9), at(1.1, 0.5, 2.0)
+    after = nearest_after(nearest, now, errors_of(nearest, now), np.array([True]))
+    assert after.misses == 0
+
+
 def test_since_leaves_the_past_out():
     rng = np.random.default_rng(0)
     sums, decay = rng.uniform(1, 2, (30, 2, 3)), 0.9

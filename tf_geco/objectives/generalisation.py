@@ -91,8 +91,9 @@ def nearest_after(
     """Returns the nearest validation after another one.
 
     It is a new one if its error is lower, by more than a tenth of what training fell further. A
-    miss is one that is not, of a constraint that is still violated, although training fell by more
-    than 0.2 or log lambda rose by more than 0.4.
+    miss is one that is not, of a constraint that has never held, although training fell by more
+    than 0.2 or log lambda rose by more than 0.4. What held once is not out of reach: of a rate of
+    few examples, the nearest validation is a lucky one.
 
     Args:
         nearest: Before.
@@ -104,7 +105,8 @@ def nearest_after(
     fell, rose = there - training, now.effort - nearest.effort
     better = ~(validation >= best - SLOPE * np.maximum(fell, 0.0)) & known
     tried = (fell > FALL) | (rose > RISE)
-    missed = nearest.misses + (tried & known & (validation > 0.0))
+    violated = (validation > 0.0) & (best > 0.0)
+    missed = nearest.misses + (tried & known & violated)
     old = nearest._replace(misses=missed)
     return Nearest(*np.where(better, now._replace(misses=np.zeros_like(missed)), old))
 

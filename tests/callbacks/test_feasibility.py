@@ -8,7 +8,7 @@ import pytest
 
 import tf_geco
 from tests.callbacks.feigned import epochs_of, observe
-from tests.catalogue import MODELS
+from tests.catalogue import MODELS, dense_vae
 
 
 def dense():
@@ -139,3 +139,50 @@ def test_of_two_tolerances_that_pull_apart_it_says_which_cannot_be_met():
     assert "you asked for 0.08" in message
     assert "you asked for 15" in message
     assert min(errors.values()) > 0.1
+
+
+def held_on_validation():
+    """Returns a model whose tolerance holds on validation data."""
+    objective = tf_geco.GECO([tf_geco.constraints.ReconstructionError(0.1)], hold_on="validation")
+    model = dense_vae(objective)
+    model(MODELS["dense"].data())
+    model.compile(keras.optimizers.Adam(1e-2))
+    return model
+
+
+def judged(model, readings, misses=0, **options):
+    """Calls the epoch hooks with feigned validations, and returns the callback and what is said."""
+    gap, callback = model.objective.gap, tf_geco.GECOCallback(**options)
+    callback.set_model(model)
+    callback.on_train_begin()
+    for epoch, reading in enumerate(readings):
+        logs = {"kl": 1.0, "feasible": 1.0}
+        if reading is not None:
+            gap.sums.assign([[reading**2, 9.0 - epoch], [1.0, 1.0]])
+            held = float(reading <= 0.1 * 1.05**0.5)
+            kl = 9.0 - epoch
+            logs |= {"val_reconstruction_error": reading, "val_kl": kl, "val_feasible": held}
+        callback.on_epoch_end(epoch, logs)
+    gap.nearest.assign([[0.0], [0.0], [0.0], [float(misses)]])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        callback.on_train_end()
+    return callback, " ".join(str(w.message) for w in caught)
+
+
+def test_what_holds_in_training_alone_is_judged_by_validation():
+    callback, said = judged(held_on_validation(), [0.2, 0.12, 0.13], misses=3)
+    assert "'reconstruction_error' does not hold on the validation data: you asked for 0.1" in said
+    assert "the nearest epoch had 0.12." in said
+    assert "More data or regularisation" in said
+    assert callback.best_epoch == 1
+
+
+def test_best_weights_are_those_of_the_best_validation():
+    callback, said = judged(held_on_validation(), [0.2, 0.1, None, 0.1, 0.15], misses=3)
+    assert callback.best_epoch == 3
+    assert "does not hold" in said
+    _, said = judged(held_on_validation(), [0.2, 0.1, 0.15], misses=3, restore_best_weights=True)
+    assert not said
+    _, said = judged(held_on_validation(), [0.2, 0.1], misses=3)
+    assert not said

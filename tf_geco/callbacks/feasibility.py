@@ -30,6 +30,8 @@ def out_of_reach(objective: GECO, trajectory: Trajectory, seen: np.ndarray) -> l
         trajectory: Its record.
         seen: What each constraint measured in each epoch, `[E, L]`.
     """
+    if objective.gap is not None and (sentences := in_vain(objective, seen)):
+        return sentences
     if not len(trajectory):
         return []
     record = trajectory.arrays()
@@ -38,8 +40,11 @@ def out_of_reach(objective: GECO, trajectory: Trajectory, seen: np.ndarray) -> l
     if record["step"][-1] - record["step"][half] < MEMORIES * memory:
         return []
     upper = np.array(objective.bounds)[:, 1]
-    violated = ~(objective.excess().numpy() <= objective.band)
-    multiplier, error = record["multiplier"][half:], errors(objective, record["mean"][half:])
+    violated = _violated(objective)
+    multiplier, error = (
+        record["multiplier"][half:],
+        errors(objective, _aimed(objective, record)[half:]),
+    )
     rise = np.log(multiplier[-1] / multiplier[0])
     fall = error[0] - error[-1]
     rising = rise > np.log(2.0)
@@ -68,8 +73,32 @@ def not_yet(objective: GECO, seen: np.ndarray) -> list[str]:
     return [
         f"Constraint '{objective.constraints[index].name}' is not met yet: "
         f"{_nearest(objective, seen, int(index))}. Train longer, or ask for a looser tolerance."
-        for index in np.flatnonzero(~(objective.excess().numpy() <= objective.band))
+        for index in np.flatnonzero(_violated(objective))
     ]
+
+
+def in_vain(objective: GECO, seen: np.ndarray) -> list[str]:
+    """Returns a sentence for each constraint whose validation has stopped to follow training."""
+    name = [constraint.name for constraint in objective.constraints]
+    return [
+        f"Constraint '{name[index]}' does not hold on the validation data: "
+        f"{_nearest(objective, seen, int(index))}. Training or lambda went further, and validation "
+        "did not follow, so lambda rises no more. More data or regularisation is needed, or a "
+        "looser tolerance."
+        for index in np.flatnonzero(_violated(objective) & objective.gap.vain)
+    ]
+
+
+def _aimed(objective: GECO, record: dict[str, np.ndarray]) -> np.ndarray:
+    """Returns the means whose errors the rule saw, `[T, L]`: those of training and the gaps."""
+    signs = [1.0 if constraint.form == "<=" else -1.0 for constraint in objective.constraints]
+    return record["mean"] + np.array(signs) * record["gap"]
+
+
+def _violated(objective: GECO) -> np.ndarray:
+    """Returns which constraints do not hold, on the data on which they are to hold, `[L]`."""
+    sums = None if objective.gap is None else objective.gap.validated
+    return ~(objective.excess(sums).numpy() <= objective.band)
 
 
 def _tolerance(objective: GECO, index: int) -> float:

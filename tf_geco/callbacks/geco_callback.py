@@ -19,11 +19,13 @@ class GECOCallback(keras.callbacks.Callback):
 
     It observes: the state of the algorithm lives in the objective, so training is the same without
     it. Every epoch it adds to the logs, and so to the progress bar and the history: `lambda`,
-    `beta` (1 / lambda, for a single constraint) and `C_ma`.
+    `beta` (1 / lambda, for a single constraint) and `C_ma`, and with `hold_on="validation"` `gap`.
 
     Each `fit` starts patience and best weights anew, and another model a new trajectory. What
     counts as feasible is what the logs of the epoch say; of epochs that are not, the one with the
-    least C_ma is best. An ELBO asks for nothing, so there the cost is its loss.
+    least C_ma is best. Where tolerances hold on validation data, all this goes by the figures of
+    validation, and epochs without one are not judged. An ELBO asks for nothing, so there the cost
+    is its loss.
 
     Args:
         every: Steps between two records of the trajectory. 10 costs little and draws smooth curves.
@@ -106,7 +108,8 @@ class GECOCallback(keras.callbacks.Callback):
         self.trajectory.record()
         logs = {} if logs is None else logs
         logs.update({name: float(value) for name, value in objective.logs().items()})
-        self._seen.append([logs.get(name, np.nan) for name in self.trajectory.names])
+        prefix = "" if objective.gap is None else "val_"
+        self._seen.append([logs.get(prefix + name, np.nan) for name in self.trajectory.names])
         self._judge(epoch, objective, logs)
         if self.csv is not None:
             self.trajectory.to_csv(self.csv)
@@ -127,7 +130,12 @@ class GECOCallback(keras.callbacks.Callback):
 
     def _judge(self, epoch: int, objective: Objective, logs: dict) -> None:
         """Ranks the weights of an epoch: feasible ones first, then by cost."""
-        if isinstance(objective, GECO):
+        if objective.gap is not None:
+            if "val_feasible" not in logs:
+                return
+            excess = float(np.max(objective.excess(objective.gap.validated).numpy()))
+            cost, feasible = float(logs[f"val_{self._cost_name()}"]), bool(logs["val_feasible"])
+        elif isinstance(objective, GECO):
             excess = float(np.max(objective.excess().numpy()))
             cost = float(logs.get(self._cost_name(), objective.cost_average))
             feasible = bool(logs.get("feasible", excess <= objective.band))

@@ -45,27 +45,29 @@ class Trajectory:
         measured = [float(value) for value in objective.readings(objective.averaged).values()]
         violation, multiplier = objective.violations().numpy(), objective.multiplier.numpy()
         means, cost = objective.averaged.means.numpy()[:-1], float(objective.cost_average)
-        self._rows.append((step, cost, violation, measured, multiplier, means))
+        gap = np.zeros_like(means) if objective.gap is None else objective.gap.value.numpy()
+        self._rows.append((step, cost, violation, measured, multiplier, gap, means))
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Returns the record as arrays.
 
         Returns:
             `"step"` `[T]`, `"cost"` `[T]` (for a VAE the KL in nats), and `[T, L]` each:
-            `"violation"` (C_ma), `"measured"` (in the unit of the tolerance), `"multiplier"`, and
-            `"mean"` (of what is measured, such as a squared error).
+            `"violation"` (C_ma), `"measured"` (in the unit of the tolerance), `"multiplier"`,
+            `"gap"` (by how much training aims lower; 0 unless tolerances hold on validation data),
+            and `"mean"` (of what is measured, such as a squared error).
         """
-        columns = zip(*self._rows, strict=True) if self._rows else [[]] * 6
-        names = ("step", "cost", "violation", "measured", "multiplier", "mean")
+        columns = zip(*self._rows, strict=True) if self._rows else [[]] * 7
+        names = ("step", "cost", "violation", "measured", "multiplier", "gap", "mean")
         return {name: np.array(column) for name, column in zip(names, columns, strict=True)}
 
     def to_csv(self, path: str) -> None:
         """Writes the record as a table, a row for each record."""
-        fields = [
-            f"{field}_{name}" for field in ("C_ma", "measured", "lambda") for name in self.names
-        ]
+        kept = ("C_ma", "measured", "lambda", *(() if self._objective.gap is None else ("gap",)))
+        fields = [f"{field}_{name}" for field in kept for name in self.names]
         with open(path, "w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(["step", "cost", *fields])
-            for step, cost, *rest, _ in self._rows:
-                writer.writerow([step, cost, *(value for part in rest for value in part)])
+            for step, cost, *rest in self._rows:
+                parts = rest[: len(kept)]
+                writer.writerow([step, cost, *(value for part in parts for value in part)])

@@ -6,14 +6,18 @@ from tf_geco.evaluation.estimate import Estimate
 from tf_geco.evaluation.guide import ToleranceGuide, tolerance_guide
 from tf_geco.evaluation.likelihood import Likelihood, least_nll, optimal_sigma, quantized_nll
 from tf_geco.evaluation.plane import InformationPlane, information_plane
+from tf_geco.evaluation.verdicts import Check, Finding, check
 
 __all__ = [
+    "Check",
     "Estimate",
+    "Finding",
     "InformationPlane",
     "Likelihood",
     "MarginalKL",
     "ToleranceGuide",
     "average_kl",
+    "check",
     "information_plane",
     "least_nll",
     "marginal_kl",

@@ -74,17 +74,40 @@ def per_example(
         model.check_input(x)
         return function(x, y.get("mask"), model(x, training=False))
 
+    batches = Batches(data, batch_size, model)
+    found = gathered(model, batches, measured, seed=seed, verbose=verbose)
+    for values in found.values():
+        if values.size == 0:
+            raise ValueError("No value of the data is observed: `y['mask']` is False everywhere.")
+    return found
+
+
+def gathered(
+    model: Any, batches: Batches, measured: Callable, *, seed: int, verbose: bool
+) -> dict[str, np.ndarray]:
+    """Returns what a function of a batch's x and y, on all replicas, makes of all examples.
+
+    Args:
+        model: A model.
+        batches: The data.
+        measured: (x, y) -> dictionary, as `per_example` takes it.
+        seed: Seed of the model's noise.
+        verbose: Whether to show a progress bar.
+
+    Raises:
+        ValueError: If the data are empty, or a value is not finite.
+    """
     step, kept = on_replicas(model, measured), []
     with seeded(model, seed), progress(verbose) as advance:
         try:
-            for index, (x, y, count) in enumerate(Batches(data, batch_size, model)):
+            for index, (x, y, count) in enumerate(batches):
                 values = step((x, y)).items()
                 kept.append({key: _known(key, part, count, index) for key, part in values})
                 advance(count)
         except KeyboardInterrupt:
             if not kept:
                 raise
-    return {key: _joined([values[key] for values in kept]) for key in kept[0]}
+    return {key: np.concatenate([values[key] for values in kept]) for key in kept[0]}
 
 
 @contextmanager
@@ -93,7 +116,12 @@ def seeded(model: Any, seed: int) -> Iterator[None]:
 
     After it, the state of all noise of the model and its layers is as it was before.
     """
-    generator = getattr(model, "inference_seed_generator", None) or model.seed_generator
+    generator = getattr(model, "inference_seed_generator", None)
+    generator = generator or getattr(model, "seed_generator", None)
+    if generator is None:
+        with noise_kept(model):
+            yield
+        return
     before = generator.state.numpy()
     with noise_kept(model):
         generator.state.assign(np.array([seed, 0], before.dtype))
@@ -131,11 +159,3 @@ def _known(key: str, part: Any, count: int, index: int) -> np.ndarray:
             f"{bad[0]} of the batch."
         )
     return values[known].astype(np.float64)
-
-
-def _joined(parts: list[np.ndarray]) -> np.ndarray:
-    """Returns the values of all batches, or raises an error if there are none."""
-    values = np.concatenate(parts)
-    if values.size == 0:
-        raise ValueError("No value of the data is observed: `y['mask']` is False everywhere.")
-    return values

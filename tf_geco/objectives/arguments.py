@@ -6,10 +6,12 @@ from numbers import Real
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from tf_geco.constraints import Constraint
+from tf_geco.multipliers import PlannedPace, Rule
 
-RESERVED = ("loss", "cost", "kl", "skipped", "feasible", "lambda", "beta", "C_ma")
+RESERVED = ("loss", "cost", "kl", "skipped", "feasible", "lambda", "beta", "C_ma", "gap")
 
 
 def checked_constraints(constraints: Sequence[Constraint]) -> Sequence[Constraint]:
@@ -50,6 +52,41 @@ def checked_decay(decay: float | str) -> float | str:
     return float(decay)
 
 
+def refuse_without_tolerance(constraints: Sequence[Constraint]) -> None:
+    """Raises an error if a constraint asks for nothing."""
+    for constraint in constraints:
+        if constraint.tolerance is None:
+            raise ValueError(
+                f"Constraint '{constraint.name}' needs a `tolerance`. Received: tolerance=None."
+            )
+
+
+def checked_rule(rule: Rule | None) -> Rule:
+    """Returns the rule, by default `PlannedPace()`."""
+    if rule is not None and not isinstance(rule, Rule):
+        raise ValueError(f"`rule` must be a `tf_geco.multipliers.Rule`. Received: rule={rule!r}.")
+    return PlannedPace() if rule is None else rule
+
+
+def checked_cost(cost: Constraint | None) -> Constraint | None:
+    """Returns the constraint that is minimised, if any."""
+    if cost is not None and (not isinstance(cost, Constraint) or cost.tolerance is None):
+        raise ValueError(
+            "`cost` must be a `tf_geco.constraints.Constraint` with a tolerance. "
+            f"Received: cost={cost!r}."
+        )
+    return cost
+
+
+def checked_data(hold_on: str) -> str:
+    """Returns on which data tolerances hold."""
+    if hold_on not in ("training", "validation"):
+        raise ValueError(
+            f"`hold_on` must be 'training' or 'validation'. Received: hold_on={hold_on!r}."
+        )
+    return hold_on
+
+
 def checked_bounds(bounds: Sequence, number: int) -> list[list[float]]:
     """Returns bounds as a list of pairs, one for each constraint."""
     several = len(bounds) > 0 and not isinstance(bounds[0], Real)
@@ -75,3 +112,13 @@ def number_of_latents(outputs_shape: Any) -> int | None:
     shapes: list[tuple] = []
     keras.tree.map_shape_structure(lambda shape: shapes.append(tuple(shape)), latents)
     return sum(math.prod(shape[1:]) for shape in shapes)
+
+
+def first_multiplier(constraint: Constraint, latents: int | None, given: float | str) -> float:
+    """Returns the lambda that a constraint starts with: the given, or of `"auto"` its own."""
+    if given != "auto":
+        return float(given)
+    if latents is None:
+        return 1.0
+    with tf.init_scope():
+        return constraint.first_multiplier(latents)

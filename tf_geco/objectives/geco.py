@@ -1,6 +1,5 @@
 """GECO: a cost, minimised under constraints whose weights are found while training."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,8 +9,18 @@ import tensorflow as tf
 
 from tf_geco.checks import positive_number
 from tf_geco.constraints import Constraint
-from tf_geco.multipliers import Exponential, PlannedPace, Rule
-from tf_geco.objectives.arguments import checked_bounds, number_of_latents
+from tf_geco.multipliers import Exponential, Rule
+from tf_geco.objectives.arguments import (
+    checked_bounds,
+    checked_cost,
+    checked_data,
+    checked_rule,
+    first_multiplier,
+    number_of_latents,
+    refuse_without_tolerance,
+)
+from tf_geco.objectives.gap import Gap
+from tf_geco.objectives.means import errors, violations
 from tf_geco.objectives.objective import Objective
 from tf_geco.objectives.sums import Sums
 from tf_geco.strategies import add_state
@@ -31,30 +40,31 @@ class GECO(Objective):
         cost + sum_l lambda_l nats_l C_l / scale_l
 
     Every step moves C_ma, the moving average of the violations, and then log lambda by `rule`,
-    which brings the error of each constraint to zero. `GECO.algorithm_1` is the form that the paper
-    prints.
+    which brings the error of each constraint to zero. `GECO.algorithm_1` is the printed form.
 
     Args:
         constraints: List of `tf_geco.constraints.Constraint`, with different names.
         rule: How log lambda answers, by default `PlannedPace()`.
         scaled: Whether each constraint enters loss and rule relative to its tolerance and in nats.
             `False` is the form that the paper prints; `algorithm_1` sets it with its rule.
-        decay: alpha, the decay of C_ma per step, or `"auto"`: C_ma remembers a twentieth of the
-            steps that `fit` is to take, at least 10 and at most 100. The paper uses 0.99.
+        decay: alpha, the decay of C_ma per step (the paper's is 0.99), or `"auto"`: C_ma remembers
+            a twentieth of the training, at least 10 steps and at most 100.
         initial_multiplier: A positive number, or `"auto"`: the lambda that weighs a violation of
             100 % as half a nat for each latent dimension. For a reconstruction error that is d / D,
             the least any solution needs: a linear Gaussian model has lambda = d / (D - rest).
-            Coming from below never overspends KL, which is slow to give back. With more latents
-            than values (ConvDRAW), most of which stay idle, it is 0.05. It is at most 1, and it is
-            1 where the outputs have no `"latents"`.
+            Coming from below never overspends KL. With more latents than values (ConvDRAW) it is
+            0.05. It is at most 1, and it is 1 where the outputs have no `"latents"`.
         band: Relative violation, C / scale, that still counts as feasible. At 0.05 a reconstruction
             error may be 2.5 % above its tolerance: about the noise of a moving average.
         bounds: Least and greatest lambda, or a list of such pairs, one for each constraint. The
             default only keeps float32 from overflow.
         cost: What to minimise instead of the model's own cost: a constraint, that counts with its
-            worth, `nats violation / scale`. `KLDivergence` as constraint and
-            `ReconstructionError(sigma)` as cost asks for the best reconstruction that so many nats
-            buy.
+            worth, `nats violation / scale`. `KLDivergence` as constraint, `ReconstructionError` as
+            cost: the best reconstruction that so many nats buy.
+        hold_on: On which data tolerances hold: `"training"`, or `"validation"`, measured as the
+            model is used. Training then aims lower by the `gap`: how much worse it did in the
+            validations that `fit` runs. It is no default, because who validates expects that it
+            changes nothing. Data that steer training are not held out: keep others for a test.
 
     Call arguments:
         x: Data, `[B, ...]`.
@@ -89,32 +99,22 @@ class GECO(Objective):
         band: float = 0.05,
         bounds: Sequence = (1e-6, 1e6),
         cost: Constraint | None = None,
+        hold_on: str = "training",
         name: str | None = "geco",
         **kwargs: Any,
     ) -> None:
         super().__init__(constraints, decay=decay, name=name, **kwargs)
-        for constraint in self.constraints:
-            if constraint.tolerance is None:
-                raise ValueError(
-                    f"Constraint '{constraint.name}' needs a `tolerance`. Received: tolerance=None."
-                )
-        self.rule = PlannedPace() if rule is None else rule
-        if not isinstance(self.rule, Rule):
-            raise ValueError(
-                f"`rule` must be a `tf_geco.multipliers.Rule`. Received: rule={rule!r}."
-            )
+        refuse_without_tolerance(self.constraints)
+        self.rule = checked_rule(rule)
         self.scaled = bool(scaled)
         if initial_multiplier != "auto":
             initial_multiplier = positive_number(initial_multiplier, "initial_multiplier")
         self.initial_multiplier: Any = initial_multiplier
         self.band = 0.0 if band == 0 else positive_number(band, "band")
         self.bounds = checked_bounds(bounds, len(self.constraints))
-        if cost is not None and (not isinstance(cost, Constraint) or cost.tolerance is None):
-            raise ValueError(
-                "`cost` must be a `tf_geco.constraints.Constraint` with a tolerance. "
-                f"Received: cost={cost!r}."
-            )
-        self.cost = cost
+        self.cost = checked_cost(cost)
+        self.hold_on = checked_data(hold_on)
+        self.gap = Gap() if hold_on == "validation" else None
 
     @classmethod
     def algorithm_1(
@@ -133,12 +133,10 @@ class GECO(Objective):
             **options: Those of `GECO`; lambda starts at 1 and `decay` is 0.99 by default.
 
         Reference:
-            Rezende and Viola, "Taming VAEs", 2018, Algorithm 1. The paper uses one letter for this
-            rate and for the decay of C_ma.
+            Rezende and Viola, "Taming VAEs", 2018, Algorithm 1.
         """
-        printed = {"rule": Exponential(rate), "scaled": False}
-        printed |= {"decay": 0.99, "initial_multiplier": 1.0}
-        return cls(constraints, **{**printed, **options})
+        printed = {"scaled": False, "decay": 0.99, "initial_multiplier": 1.0}
+        return cls(constraints, **{"rule": Exponential(rate), **printed, **options})
 
     def build(
         self,
@@ -151,23 +149,16 @@ class GECO(Objective):
         """Builds the constraints and creates the state."""
         super().build(x_shape, y_shape, outputs_shape)
         latents = number_of_latents(outputs_shape)
-        starts = [self._start(constraint, latents) for constraint in self.constraints]
+        given = self.initial_multiplier
+        starts = [first_multiplier(part, latents, given) for part in self.constraints]
         initial = np.clip(starts, *np.transpose(self.bounds))
         likelihoods = [constraint.is_likelihood for constraint in self.constraints]
         self._units = np.where(likelihoods, 0.0, np.log(UNSCALED * initial)).astype("float32")
         size = len(self.constraints)
-        logs = [math.log(value) for value in initial]
-        self.log_multiplier = add_state(self, "log_multiplier", (size,), logs)
+        self.log_multiplier = add_state(self, "log_multiplier", (size,), np.log(initial))
         self.memory = add_state(self, "memory", (self.rule.memory_size, size))
-
-    def _start(self, constraint: Constraint, latents: int | None) -> float:
-        """Returns the lambda that a constraint starts with."""
-        if self.initial_multiplier != "auto":
-            return self.initial_multiplier
-        if latents is None:
-            return 1.0
-        with tf.init_scope():
-            return constraint.first_multiplier(latents)
+        if self.gap is not None:
+            self.gap.build(size)
 
     def value(self, sums: Sums) -> tf.Tensor:
         """Returns the Lagrangian, a scalar; constraints that no example counts for add nothing."""
@@ -176,9 +167,10 @@ class GECO(Objective):
 
     def next_state(self, averages: Sums, first: tf.Tensor) -> dict[str, tf.Tensor]:
         """Returns the next log lambda and memory, from the new moving averages."""
-        error = self._errors(averages.safe_means)
+        error = self._error(averages.safe_means[:-1])
         state = tf.convert_to_tensor(self.log_multiplier), tf.convert_to_tensor(self.memory)
         low, high = tf.unstack(tf.math.log(tf.constant(self.bounds)), axis=-1)
+        high = high if self.gap is None else tf.minimum(high, self.gap.ceiling)
         after = self.rule(
             state[0],
             error,
@@ -196,15 +188,22 @@ class GECO(Objective):
             for name, new, old in zip(("log_multiplier", "memory"), after, state, strict=True)
         }
 
-    def _errors(self, means: tf.Tensor) -> tf.Tensor:
+    def measure_gap(self, sums: Sums) -> None:
+        """Learns the gap from the sums of a validation; `fit` calls it after each."""
+        if self.gap is not None:
+            now = {"effort": self.log_multiplier.numpy(), "step": self.steps_taken}
+            now["decay"] = float(self.present_decay)
+            self.gap.measure(self.constraints, sums, self.averaged, **now)
+
+    def _error(self, means: tf.Tensor) -> tf.Tensor:
         """Returns what the rule brings to zero, `[L]`: errors, or as printed violations."""
-        if not self.scaled:
-            return self._violations(means)
-        return tf.stack([c.error(mean, self.step) for c, mean in self.pairs(means)])
+        if self.gap is not None:
+            means = self.gap.seen(self.constraints, means, self.step)
+        return (errors if self.scaled else violations)(self.constraints, means, self.step)
 
     def _violations(self, means: tf.Tensor) -> tf.Tensor:
         """Returns C of each constraint, `[L]`, of the means `[L + 1]` of what is measured."""
-        return tf.stack([c.violation(mean, self.step) for c, mean in self.pairs(means)])
+        return violations(self.constraints, means[:-1], self.step)
 
     @property
     def multiplier(self) -> tf.Tensor:
@@ -232,14 +231,17 @@ class GECO(Objective):
 
     def logs(self) -> dict[str, tf.Tensor]:
         """Returns lambda and C_ma by constraint, and beta = 1 / lambda if there is just one."""
-        multiplier, violations = self.multiplier, self.violations()
+        by_name = {"lambda": self.multiplier, "C_ma": self.violations()}
+        if self.gap is not None:
+            by_name["gap"] = tf.convert_to_tensor(self.gap.value)
         if len(self.constraints) == 1:
-            return {"lambda": multiplier[0], "beta": 1.0 / multiplier[0], "C_ma": violations[0]}
-        logs = {}
-        for index, constraint in enumerate(self.constraints):
-            logs[f"lambda_{constraint.name}"] = multiplier[index]
-            logs[f"C_ma_{constraint.name}"] = violations[index]
-        return logs
+            logs = {name: values[0] for name, values in by_name.items()}
+            return {**logs, "beta": 1.0 / logs["lambda"]}
+        return {
+            f"{name}_{constraint.name}": values[index]
+            for index, constraint in enumerate(self.constraints)
+            for name, values in by_name.items()
+        }
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of `__init__`."""
@@ -253,4 +255,5 @@ class GECO(Objective):
             "band": self.band,
             "bounds": self.bounds,
             "cost": serialize(self.cost),
+            "hold_on": self.hold_on,
         }

@@ -4,23 +4,22 @@ import weakref
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 import tensorflow as tf
 
-from tf_geco.checks import positive_integer
 from tf_geco.configs import rebuilt
 from tf_geco.constraints import Constraint
 from tf_geco.constraints.values import per_example
 from tf_geco.multipliers.pace import planned_decay
 from tf_geco.objectives.arguments import checked_constraints, checked_decay
+from tf_geco.objectives.planned import Planned
 from tf_geco.objectives.sums import Sums
 from tf_geco.strategies import add_state, finite
 
 
-class Objective(keras.layers.Layer):
+class Objective(Planned):
     """What is minimised: a loss of what a batch sums up to, and state that each step updates.
 
-    A training step of anyone's own calls it on a batch, and then:
+    A training step of anyone's own calls it on a batch, then:
 
     ```python
     sums = objective(x, y=y, outputs=outputs, cost=cost)
@@ -30,8 +29,7 @@ class Objective(keras.layers.Layer):
     ```
 
     Under a strategy call all three in the replicas' context: the loss is then that of the whole
-    batch, and its gradient each replica's share. All state is Keras weights: saved, restored,
-    mirrored by strategies.
+    batch, and its gradient each replica's share. All state is Keras weights.
 
     Args:
         constraints: The constraints, L of them.
@@ -47,11 +45,11 @@ class Objective(keras.layers.Layer):
         sample_weight: Weights of the examples, `[B]`.
 
     Raises:
-        ValueError: If there is no constraint, if two have the same name, or if `decay` is not in
-            [0, 1).
+        ValueError: If there is no constraint, two have one name, or `decay` is not in [0, 1).
     """
 
     cost: Constraint | None = None
+    gap: Any = None
 
     def __init__(
         self,
@@ -66,7 +64,6 @@ class Objective(keras.layers.Layer):
         self.constraints = list(checked_constraints(constraints))
         self.decay = checked_decay(decay)
         self._owner: Any = None
-        self._plan = (0, 0)  # before there is state: planned end, and the end planned by hand
 
     def serve(self, model: Any) -> None:
         """Binds the objective to the one model that it trains.
@@ -78,7 +75,7 @@ class Objective(keras.layers.Layer):
         if taken and self.built:
             raise ValueError(
                 "This objective belongs to another model, whose multipliers it holds: make a new "
-                f"one. Received: objective={self.name!r}, after {self._steps_taken()} steps."
+                f"one. Received: objective={self.name!r}, after {self.steps_taken} steps."
             )
         self._owner = weakref.ref(model)
 
@@ -94,13 +91,10 @@ class Objective(keras.layers.Layer):
         for constraint in [*self.constraints, *([] if self.cost is None else [self.cost])]:
             constraint.build_once(x_shape, y_shape, outputs_shape)
         entries = len(self.constraints) + 1
-        self.step = add_state(self, "step", (), dtype="int64")
+        self.build_plan()
         self.averages = add_state(self, "averages", (2, entries))
         self.pending = add_state(self, "pending", (2, entries))
         self.pending_batches = add_state(self, "pending_batches", (), dtype="int64")
-        planned, by_hand = self._plan
-        self.planned_steps = add_state(self, "planned_steps", (), planned, dtype="int64")
-        self.planned_by_hand = add_state(self, "planned_by_hand", (), by_hand, dtype="int64")
 
     def call(
         self,
@@ -172,32 +166,6 @@ class Objective(keras.layers.Layer):
         self.pending_batches.assign(tf.where(due, tf.zeros_like(batches), batches))
         return Sums.unstacked(total), tf.logical_and(accept, due)
 
-    def plan(self, steps: int) -> None:
-        """Says how many steps of training there will be from now on.
-
-        A rule may take it as a time scale: the default reaches a distant tolerance after about half
-        of a training. `fit` says it by itself, unless this was called and those steps are not over:
-        call it before a loop of many short `fit`s, or in a training loop of your own.
-
-        Args:
-            steps: Number of steps to come.
-        """
-        end = self._steps_taken() + positive_integer(steps, "steps")
-        self._set_plan(end, end)
-
-    def expect(self, steps: int) -> None:
-        """Takes the number of steps that `fit` knows of, 0 for none, if nobody has planned."""
-        by_hand = int(self.planned_by_hand.numpy()) if self.built else self._plan[1]
-        if self._steps_taken() >= by_hand:
-            self._set_plan(self._steps_taken() + steps if steps else 0, by_hand)
-
-    def _set_plan(self, end: int, by_hand: int) -> None:
-        """Keeps the step at which training ends, which rules take as a time scale."""
-        self._plan = (end, by_hand)
-        if self.built:
-            self.planned_steps.assign(end)
-            self.planned_by_hand.assign(by_hand)
-
     def state_of(self, name: str) -> Any:
         """Returns a weight of the state by name.
 
@@ -210,9 +178,6 @@ class Objective(keras.layers.Layer):
                 "first."
             )
         return getattr(self, name)
-
-    def _steps_taken(self) -> int:
-        return int(self.step.numpy()) if self.built else 0
 
     @property
     def present_decay(self) -> Any:
@@ -237,12 +202,9 @@ class Objective(keras.layers.Layer):
 
     def readings(self, sums: Sums) -> dict[str, tf.Tensor]:
         """Returns what each constraint measured on average, in its own unit, by name."""
-        return {c.name: c.reading(mean) for c, mean in self.pairs(sums.means)}
-
-    def pairs(self, means: tf.Tensor) -> list[tuple[Constraint, tf.Tensor]]:
-        """Returns each constraint with its mean, of means `[L + 1]`."""
-        each = tf.unstack(means, num=len(self.constraints) + 1)
-        return list(zip(self.constraints, each[:-1], strict=True))
+        *means, _ = tf.unstack(sums.means, num=len(self.constraints) + 1)
+        pairs = zip(self.constraints, means, strict=True)
+        return {constraint.name: constraint.reading(mean) for constraint, mean in pairs}
 
     def violations(self, sums: Sums | None = None) -> tf.Tensor:
         """Returns the violations of sums, `[L]`, by default C_ma; NaN if nothing is asked for."""
@@ -251,6 +213,9 @@ class Objective(keras.layers.Layer):
     def next_state(self, averages: Sums, first: tf.Tensor) -> dict[str, tf.Tensor]:
         """Returns the next values of the further weights that a step changes, by attribute."""
         return {}
+
+    def measure_gap(self, sums: Sums) -> None:
+        """Learns from the sums of a validation; most objectives do not."""
 
     def verdict(self, sums: Sums) -> dict[str, tf.Tensor]:
         """Returns `{"feasible": 1 or 0}` if the objective asks for something."""

@@ -18,7 +18,7 @@ def trajectory(
 
     Args:
         record: `Trajectory.arrays()`: `"step"`, `"cost"` `[T]`; `"measured"`, `"multiplier"`
-            `[T, L]`.
+            `[T, L]`. Where `"gap"` `[T, L]` is not all 0 it is drawn beside the weight of the KL.
         tolerance: Kappa, drawn as a line.
         index: Which of the L constraints to draw.
         axes: Three matplotlib axes to draw in, by default of a new figure.
@@ -56,6 +56,7 @@ def trajectory(
     weight.set(
         xlabel="step", ylabel=r"$\beta = 1 / \lambda$", yscale="log", title="weight of the KL"
     )
+    _draw_gap(weight, step, record, index)
     if tolerance is not None:
         for panel in (plane, error):
             panel.axhline(tolerance, color="crimson", lw=1, label=rf"$\kappa$ = {tolerance:g}")
@@ -65,3 +66,13 @@ def trajectory(
     for panel in (plane, error, weight):
         panel.spines[["top", "right"]].set_visible(False)
     return figure_of(plane)
+
+
+def _draw_gap(axes: Any, step: np.ndarray, record: dict[str, np.ndarray], index: int) -> None:
+    """Draws by how much training aims lower, on an axis of its own, if it does."""
+    gap = record["gap"][:, index] if "gap" in record else np.zeros(len(step))
+    if np.any(gap):
+        other = axes.twinx()
+        other.plot(step, gap, color="grey", lw=1)
+        other.set_ylabel("gap (grey)")
+        other.spines[["top"]].set_visible(False)

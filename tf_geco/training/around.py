@@ -6,7 +6,7 @@ EVERY = 20  # batches between two looks at what was left out: a look waits for t
 
 
 class Around(keras.callbacks.Callback):
-    """Tells the objective how long training will be, and people what is left out of it.
+    """Tells the objective of length and validations, and people of what is left out.
 
     Where the length of an epoch is not known beforehand, it is that of the last one.
     """
@@ -29,6 +29,10 @@ class Around(keras.callbacks.Callback):
         """Looks at the first batch, and then now and then."""
         if batch < self.model.steps_per_execution or batch % EVERY < self.model.steps_per_execution:
             self.model.look()
+
+    def on_test_end(self, logs: dict | None = None) -> None:
+        """Tells the objective what the validation measured."""
+        self.model.objective.measure_gap(self.model.progress.seen)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Looks at the rest."""

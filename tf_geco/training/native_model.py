@@ -9,6 +9,7 @@ import keras
 import tensorflow as tf
 
 from tf_geco.configs import rebuilt
+from tf_geco.objectives.objective import Objective
 from tf_geco.training.around import Around
 from tf_geco.training.batch import with_weights
 from tf_geco.training.noise import noise_kept, seed_states
@@ -19,9 +20,10 @@ from tf_geco.training.watch import Watch
 class NativeModel(keras.Model):
     """What surrounds the steps of a model: arguments, warnings, saving.
 
-    A subclass sets `progress` and `watch`, and writes `train_step` and `test_step`.
+    A subclass sets `objective`, `progress` and `watch`, and writes `train_step` and `test_step`.
     """
 
+    objective: Objective
     progress: Progress
     watch: Watch
     inference_seed_generator: keras.random.SeedGenerator | None = None
@@ -29,6 +31,7 @@ class NativeModel(keras.Model):
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """Trains, as `keras.Model.fit`; the objective learns how many steps there will be."""
         given = self._given(super().fit, args, kwargs)
+        self._refuse_unvalidated(given)
         callbacks, around = given.pop("callbacks", None) or [], Around()
         if not isinstance(callbacks, keras.callbacks.CallbackList):
             return super().fit(**given, callbacks=[*tf.nest.flatten(callbacks), around])
@@ -63,6 +66,16 @@ class NativeModel(keras.Model):
         results = super().train_on_batch(**self._given(super().train_on_batch, args, kwargs))
         self.look()
         return results
+
+    def _refuse_unvalidated(self, given: dict[str, Any]) -> None:
+        """Raises an error if tolerances are to hold on validation data that are not given."""
+        if self.objective.gap is None:
+            return
+        if given.get("validation_data") is None and not given.get("validation_split"):
+            raise ValueError(
+                "Tolerances that hold on validation data need some: `fit(..., validation_data=...)`"
+                ". Received: hold_on='validation', validation_data=None."
+            )
 
     def _measured(self, function: Callable, args: tuple, kwargs: dict) -> Any:
         """Returns what a function of Keras measures, and warns of batches that are left out."""

@@ -52,13 +52,18 @@ class Progress(keras.metrics.Metric):
         self.sums.assign_add(tf.where(accept, sums.stacked(), 0.0))
         self.batches.assign_add(tf.where(accept, row, skipped))
 
+    @property
+    def seen(self) -> Sums:
+        """The sums of all accepted batches."""
+        return Sums.unstacked(tf.convert_to_tensor(self.sums))
+
     def result(self, training: bool = False) -> dict[str, Any]:
         """Returns the figures so far, by name.
 
         Args:
             training: Whether they are known to be those of a training, which is quicker.
         """
-        sums = Sums.unstacked(tf.convert_to_tensor(self.sums))
+        sums = self.seen
         loss, trained, penalty, skipped = tf.unstack(tf.convert_to_tensor(self.batches))
         loss = loss / trained
         if not training:

@@ -1,0 +1,125 @@
+"""How much worse a model does on data it has not trained on: pure functions of arrays.
+
+All are elementwise over L constraints. A gap is a difference of violations, validation's minus
+training's, so that it is positive where the model generalises badly, whatever the form of the
+constraint.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+FALL = 0.2  # fall of training's error after which validation's must have answered
+RISE = 0.4  # rise of log lambda after which it must
+SLOPE = 0.1  # of validation's error over training's, below which it does not answer
+MISSES = 3  # validations without an answer after which lambda rises no further
+FRESH = 1e-4  # share of the moving averages that must be new for it to say something
+
+
+def since(
+    averages: np.ndarray, before: np.ndarray, decay: float, steps: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Returns the moving averages of the last steps alone, and which of them are known.
+
+        A^t - decay^n A^{t-n} = (1 - decay) sum_{k < n} decay^k S^{t-k}
+
+    C_ma remembers about 100 steps, which may be more than an epoch. While the error falls, it would
+    be above that of a validation for this reason alone.
+
+    Args:
+        averages: A^t, of totals and of counts, `[2, L]`.
+        before: A^{t-n}, `[2, L]`; zeros for all steps.
+        decay: Decay of the averages per step.
+        steps: n.
+
+    Returns:
+        The mean of each constraint, `[L]`, and whether it is known.
+
+    Example:
+        >>> import numpy as np
+        >>> ones = np.ones((2, 1))
+        >>> mean, known = since(0.5 * ones + 0.5 * np.array([[4.0], [1.0]]), ones, 0.5, 1)
+        >>> float(mean[0]), bool(known[0])
+        (4.0, True)
+    """
+    totals, counts = averages - decay**steps * before
+    known = counts > FRESH * averages[1]
+    return np.divide(totals, counts, out=np.full_like(totals, np.nan), where=known), known
+
+
+def followed(
+    gap: np.ndarray, training: np.ndarray, validation: np.ndarray, rate: float
+) -> np.ndarray:
+    """Returns the smoothed gap after a validation.
+
+        gap + rate (C_validation - C_training - gap)
+
+    Args:
+        gap: Before, `[L]`.
+        training: Violations in training since the last validation, `[L]`; NaN if not known.
+        validation: Violations in the validation, `[L]`; NaN if not known, and the gap stays.
+        rate: Share of what is new: 1 - decay^n after n steps, the memory of C_ma.
+
+    Example:
+        >>> import numpy as np
+        >>> followed(np.zeros(2), np.zeros(2), np.array([1.0, np.nan]), 0.5).tolist()
+        [0.5, 0.0]
+    """
+    new = validation - training
+    return np.where(np.isfinite(new), gap + rate * (new - gap), gap)
+
+
+class Nearest(NamedTuple):
+    """The validation that came nearest to what is asked for, `[L]` each.
+
+    Args:
+        validation: What it measured on average.
+        training: What training measured then.
+        effort: log lambda then.
+        misses: Validations since, that did not answer more effort.
+    """
+
+    validation: np.ndarray
+    training: np.ndarray
+    effort: np.ndarray
+    misses: np.ndarray
+
+
+def nearest_after(
+    nearest: Nearest, now: Nearest, errors: tuple[np.ndarray, ...], known: np.ndarray
+) -> Nearest:
+    """Returns the nearest validation after another one.
+
+    It is a new one if its error is lower, by more than a tenth of what training fell further. A
+    miss is one that is not, of a constraint that has never held, although training fell by more
+    than 0.2 or log lambda rose by more than 0.4. What held once is not out of reach: of a rate of
+    few examples, the nearest validation is a lucky one.
+
+    Args:
+        nearest: Before.
+        now: This validation, and training and lambda at it.
+        errors: Of the nearest validation, of training there, and the same two of now.
+        known: Whether this validation says anything.
+    """
+    best, there, validation, training = errors
+    fell, rose = there - training, now.effort - nearest.effort
+    better = ~(validation >= best - SLOPE * np.maximum(fell, 0.0)) & known
+    tried = (fell > FALL) | (rose > RISE)
+    violated = (validation > 0.0) & (best > 0.0)
+    missed = nearest.misses + (tried & known & violated)
+    old = nearest._replace(misses=missed)
+    return Nearest(*np.where(better, now._replace(misses=np.zeros_like(missed)), old))
+
+
+def in_vain(nearest: Nearest) -> np.ndarray:
+    """Returns whether validation has stopped to answer, boolean `[L]`."""
+    return nearest.misses >= MISSES
+
+
+def ceiling(nearest: Nearest) -> np.ndarray:
+    """Returns the greatest log lambda, `[L]`: none, or that of the nearest validation.
+
+    Beyond it training would only learn its own examples by heart, at the price of more KL. Below
+    it the model goes on learning, and what comes nearer to the tolerance lifts the ceiling.
+    """
+    return np.where(in_vain(nearest), nearest.effort, np.inf)

@@ -1,0 +1,20 @@
+"""What constraints make of the means of what they measure: pure functions of tensors `[L]`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from tf_geco.constraints import Constraint
+
+
+def violations(of: Sequence[Constraint], means: tf.Tensor, step: Any) -> tf.Tensor:
+    """Returns C of each of L constraints, `[L]`, of the means `[L]` of what is measured."""
+    pairs = zip(of, tf.unstack(means, num=len(of)), strict=True)
+    return tf.stack([constraint.violation(mean, step) for constraint, mean in pairs])
+
+
+def errors(of: Sequence[Constraint], means: tf.Tensor, step: Any) -> tf.Tensor:
+    """Returns the error of each of L constraints, `[L]`, of the means of what is measured."""
+    pairs = zip(of, tf.unstack(means, num=len(of)), strict=True)
+    return tf.stack([constraint.error(mean, step) for constraint, mean in pairs])

@@ -58,7 +58,7 @@ def train(setting, data, objective, seed=0):
     model.compile(setting.optimizer(setting.steps), steps_per_execution=length)
     callbacks = [tf_geco.GECOCallback()]
     if setting.plateau:
-        callbacks += [keras.callbacks.ReduceLROnPlateau("kl", 0.3, patience=4, min_lr=1e-4)]
+        callbacks += [keras.callbacks.ReduceLROnPlateau("kl", 0.3, 4, mode="min", min_lr=1e-4)]
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         options = {"steps_per_epoch": length, "epochs": EPOCHS, "verbose": 0}

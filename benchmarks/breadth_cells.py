@@ -33,7 +33,7 @@ def photographs():
         for _ in range(SIZE // 2):
             top, left = (random.integers(side - 16) for side in photograph.shape[:2])
             patches.append(photograph[top : top + 16, left : left + 16])
-    return np.array(patches, "float32") / 255.0
+    return random.permutation(np.array(patches, "float32")) / 255.0
 
 
 def sines():

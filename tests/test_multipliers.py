@@ -111,10 +111,10 @@ def test_an_error_that_keeps_the_pace_falls_as_a_power_of_what_remains(steps, sh
     np.testing.assert_allclose(error[-1], expected, rtol=0.03)
 
 
-def test_pace_is_odd_in_the_error_and_below_the_tolerance_never_slowed_down():
+def test_pace_is_twice_as_fast_below_the_tolerance_and_never_slowed_down_there():
     errors = np.linspace(-3, 3, 13)
     speed = pace(errors, 10, 1000, 0.2).numpy()
-    np.testing.assert_allclose(speed, -speed[::-1])
+    np.testing.assert_allclose(speed[:6], -2.0 * speed[:6:-1])
     below = errors < 0
     np.testing.assert_array_equal(scheduled(speed, 5.0, errors)[below], speed[below])
 
@@ -171,6 +171,7 @@ def transcribed(errors, steps, gain=10.0, share=0.3, start=-3.0):
     u, f, record = start, errors[0], []
     for t, e in enumerate(errors):
         p = e / (share * (max(steps - t, steps / 3, 300) if steps else 2000))
+        p *= 2.0 if e < 0 else 1.0
         if e > 0:
             p *= min(1.0, 2 * np.exp(-(u + e))) ** 2
         follows = min(e, max(f, 0.1) + p)

@@ -12,6 +12,7 @@ from tf_geco.schedules import Schedule, as_schedule, value_at
 
 LEAST_RATIO = 1e-6
 OVERCOMPLETE = 0.05
+FEW_LATENTS = 0.03
 
 
 @keras.saving.register_keras_serializable(package="tf_geco")
@@ -234,11 +235,13 @@ class Sized(Constraint):
         return size_of(self) / 2
 
     def first_multiplier(self, latents: int) -> float:
-        """Returns d / D, the least that a linear Gaussian model of d latents needs.
+        """Returns d / D, the least that a linear Gaussian model of d latents needs, but 0.03.
 
-        With more latents than values it says nothing, and lambda starts at 0.05.
+        Far below 0.03 hardly a latent is worth its nats at first: all collapse, and networks learn
+        to do without. With more latents than values d / D says nothing, and lambda starts at 0.05.
         """
-        return latents / size_of(self) if latents < size_of(self) else OVERCOMPLETE
+        share = latents / size_of(self)
+        return max(share, FEW_LATENTS) if share < 1.0 else OVERCOMPLETE
 
 
 class SquaredError(Sized):

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 FAR = 0.1  # error from which on lambda is still searched for, not adjusted
 FEWEST = 300  # steps that a plan looks ahead at least, because networks lag by a hundred
+GIVEN_BACK = 2.0  # how much faster the error should rise to its tolerance than fall to it
 USUAL = 2000  # steps that always remain of a training of unknown length
 MEMORY = (10.0, 100.0)  # steps that C_ma remembers, at least and at most
 
@@ -49,10 +50,11 @@ def remaining(step: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
 def pace(error: tf.Tensor, step: tf.Tensor, steps: tf.Tensor, share: float) -> tf.Tensor:
     """Returns how fast the error should fall, per step.
 
-        p = e / (share R)
+        p = e / (share R)    above the tolerance; twice that below it
 
     An error that follows it falls as e_0 (1 - t / T)^(1 / share) in the first two thirds of a
-    training, to 3 % at a share of 0.3, and then with the time constant share T / 3.
+    training, to 3 % at a share of 0.3, and then with the time constant share T / 3. Below the
+    tolerance every step spends KL for nothing, and networks give back more slowly than they learn.
 
     Args:
         error: e.
@@ -66,7 +68,8 @@ def pace(error: tf.Tensor, step: tf.Tensor, steps: tf.Tensor, share: float) -> t
     ```
     """
     error = tf.convert_to_tensor(error)
-    return error / (share * tf.cast(remaining(step, steps), error.dtype))
+    pace = error / (share * tf.cast(remaining(step, steps), error.dtype))
+    return tf.where(error < 0.0, GIVEN_BACK * pace, pace)
 
 
 def scheduled(pace: tf.Tensor, log_multiplier: tf.Tensor, error: tf.Tensor) -> tf.Tensor:

@@ -103,7 +103,9 @@ class Exponential(Rule):
 class PlannedPace(Rule):
     """Lambda moves by what the error is behind the plan; the plan reaches the tolerance in time.
 
-        log lambda <- log lambda + gain (change of f + p),    p = e / (share R)
+        log lambda <- log lambda + gain (change of f + p)
+
+        p = e / (share R)    above the tolerance; twice that below it
 
     Lambda stands still while the error falls at the pace p, with the time constant of a `share` of
     the R steps that remain. An error that falls faster, because the networks learn, lets lambda

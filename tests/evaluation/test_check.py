@@ -11,7 +11,7 @@ from tests.catalogue import MODELS, conv_draw, mirrored
 from tests.training.recomputed import classifier, recall, table
 from tf_geco import evaluation
 from tf_geco.constraints import from_function
-from tf_geco.evaluation.intervals import WeightedMean, clopper_pearson, student_quantile
+from tf_geco.evaluation.intervals import WeightedMean, clopper_pearson
 
 
 def transcription(values, counts):
@@ -108,10 +108,16 @@ def test_limits_of_rates_are_those_of_scipy(hits):
     np.testing.assert_allclose(clopper_pearson(hits, 20, 0.95), expected, rtol=1e-9)
 
 
-@pytest.mark.parametrize("freedom", [6, 10, 100, 1e6])
-def test_quantiles_are_students(freedom):
-    expected = stats.t.ppf(0.975, freedom)
-    assert student_quantile(0.975, freedom) == pytest.approx(expected, rel=0.01)
+@pytest.mark.parametrize("size", [2, 6, 100])
+def test_limits_of_means_are_students(size):
+    values = np.random.default_rng(0).normal(size=size)
+    expected = stats.t.interval(0.95, size - 1, values.mean(), stats.sem(values))
+    found = WeightedMean.of(values, np.ones(size)).interval(0.95)
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+def test_a_single_example_says_nothing():
+    assert WeightedMean.of(np.array([2.5]), np.ones(1)).interval(0.95) == (-np.inf, np.inf)
 
 
 DRAWS = {

@@ -96,11 +96,14 @@ def test_the_gap_is_what_numpy_makes_of_the_logs():
     history = fit(model, epochs=6)
     c_ma, gap = np.array(history["C_ma"]), 0.0
     validation = np.square(history["val_reconstruction_error"]) - 0.2**2
-    left = 0.99**4  # the memory of four steps, an epoch
+    left = 0.9**4  # of four steps, an epoch; a training of 24 has a memory of 10
+    errors = np.log(c_ma / 0.2**2 + 1)
+    lags = np.append(np.inf, np.abs(np.diff(errors)))
     for epoch, (now, then) in enumerate(zip(c_ma, np.append(0, c_ma[:-1]), strict=True)):
         # All batches count alike, so that C follows totals over counts; the first step seeds them.
         recent = (now - left * then) / (1 - left) if epoch else now
-        gap += (1 - left) * (validation[epoch] - recent - gap)
+        trusted = 1 / (1 + (lags[epoch] / 0.1) ** 2)
+        gap += (1 - left) * trusted * (validation[epoch] - recent - gap)
         assert history["gap"][epoch] == pytest.approx(gap, rel=1e-3, abs=1e-5)
 
 
@@ -139,7 +142,7 @@ def test_both_forms_of_one_constraint_have_one_gap():
 
 def test_several_constraints_have_a_gap_each():
     keras.utils.set_random_seed(3)
-    constraints = [ReconstructionError(0.5), from_function(error, 0.3, "other")]
+    constraints = [ReconstructionError(0.5), ReconstructionError(0.3, name="other")]
     model = dense_vae(tf_geco.GECO(constraints, hold_on="validation"))
     model.compile(keras.optimizers.Adam(1e-2), jit_compile=False)
     callback = tf_geco.GECOCallback(every=1)
@@ -167,9 +170,9 @@ def test_before_its_first_validation_it_is_training():
     fit(one, epochs=1)
     fit(other, epochs=1)
     np.testing.assert_array_equal(one.objective.multiplier, other.objective.multiplier)
-    fit(one, epochs=1)
-    fit(other, epochs=1)
-    assert one.objective.multiplier != other.objective.multiplier
+    fit(one, epochs=3)
+    fit(other, epochs=3)
+    assert not np.array_equal(one.objective.memory, other.objective.memory)
 
 
 @pytest.mark.parametrize("options", [{"validation_freq": 2}, {"steps_per_execution": 2}])
@@ -182,9 +185,8 @@ def test_rarer_validations_and_several_steps_at_once(options):
     )
     frequency = options.get("validation_freq", 1)
     history = fit(model, epochs=4, validation_freq=frequency)
-    assert np.isfinite(history["gap"]).all()
+    np.testing.assert_array_equal(np.isnan(history["gap"]), np.arange(4) < frequency - 1)
     if frequency == 2:
-        assert history["gap"][0] == 0.0
         assert history["gap"][1] == history["gap"][2] != history["gap"][3]
     assert int(model.objective.gap.step.numpy()) == 16
 
@@ -263,6 +265,9 @@ def test_a_training_loop_of_ones_own_measures_the_gap():
     objective.update(sums)
     held_out = objective(x, outputs={"reconstruction": 0.0 * x}, cost=tf.ones(64))
     objective.measure_gap(held_out)
+    assert float(objective.gap.value[0]) == 0  # nobody knows yet whether training is at rest
+    objective.update(sums)
+    objective.measure_gap(held_out)
     difference = float(held_out.means[0] - sums.means[0])
     assert float(objective.gap.value[0]) == pytest.approx(0.01 * difference, rel=1e-3)
 
@@ -276,7 +281,7 @@ def test_without_validation_data_it_says_so(form):
 
 def test_a_split_is_validation_data_and_evaluation_is_none():
     model = vae()
-    model.fit(NOISE, validation_split=0.5, verbose=0)
+    model.fit(NOISE, validation_split=0.5, epochs=3, verbose=0)
     before = state(model.objective)
     model.evaluate(OTHER, verbose=0)
     for a, b in zip(before, state(model.objective), strict=True):

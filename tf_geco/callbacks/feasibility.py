@@ -17,7 +17,9 @@ def out_of_reach(objective: GECO, trajectory: Trajectory, seen: np.ndarray) -> l
     - its multiplier has at least doubled while the error answered with less than a tenth of that,
     - or its multiplier has grown by a quarter, and the error fell by so little that it would take
       four such halves to reach the tolerance: the default rule does not press harder then,
-    - or its multiplier has reached the upper bound.
+    - or its multiplier has reached the upper bound,
+
+    and it kept its tolerance in no epoch.
 
     A stuck constraint looks infeasible, unless the multiplier of another has doubled as well. Those
     may pull against each other, each stuck because of the rest, and which of them stops answering
@@ -51,6 +53,7 @@ def out_of_reach(objective: GECO, trajectory: Trajectory, seen: np.ndarray) -> l
     slow = (rise > np.log(1.25)) & (fall < 0.25 * error[-1])
     unanswered = rising & (fall < 0.1 * rise)
     stuck = violated & (unanswered | slow | (multiplier[-1] > 0.99 * upper))
+    stuck &= ~_held(objective, seen).any(axis=0)
     rivals = (violated & rising) | stuck
     if stuck.any() and rivals.sum() > 1:
         furthest = int(np.argmax(np.where(rivals, error[-1], -np.inf)))
@@ -72,9 +75,16 @@ def not_yet(objective: GECO, seen: np.ndarray) -> list[str]:
     """Returns a sentence for each constraint that does not hold, but may with more training."""
     return [
         f"Constraint '{objective.constraints[index].name}' is not met yet: "
-        f"{_nearest(objective, seen, int(index))}. Train longer, or ask for a looser tolerance."
+        f"{_nearest(objective, seen, int(index))}. {_cure(objective, seen, int(index))}"
         for index in np.flatnonzero(_violated(objective))
     ]
+
+
+def _cure(objective: GECO, seen: np.ndarray, index: int) -> str:
+    """Returns what to try: what was met and lost oscillates, or its figures are noisy."""
+    if _held(objective, seen)[:, index].any():
+        return "Try a lower learning rate, or `GECOCallback(restore_best_weights=True)`."
+    return "Train longer, or ask for a looser tolerance."
 
 
 def in_vain(objective: GECO, seen: np.ndarray) -> list[str]:
@@ -105,11 +115,20 @@ def _tolerance(objective: GECO, index: int) -> float:
     return float(objective.constraints[index].tolerance_at(objective.step))
 
 
+def _held(objective: GECO, seen: np.ndarray) -> np.ndarray:
+    """Returns in which epochs each constraint kept its tolerance, boolean `[E, L]`."""
+    signs = [1.0 if constraint.form == "<=" else -1.0 for constraint in objective.constraints]
+    asked = [_tolerance(objective, index) for index in range(len(signs))]
+    return (seen - asked) * signs <= 0.0
+
+
 def _nearest(objective: GECO, seen: np.ndarray, index: int) -> str:
     tolerance, values = _tolerance(objective, index), seen[:, index]
     values = values[np.isfinite(values)]
     if not len(values):
         return f"you asked for {tolerance:g}, nothing was measured"
+    if number := int(_held(objective, seen)[:, index].sum()):
+        return f"you asked for {tolerance:g}, {number} of {len(seen)} epochs had that, the last not"
     best = values[np.argmin(np.abs(values - tolerance))]
     return f"you asked for {tolerance:g}, the nearest epoch had {best:.4g}"
 

@@ -11,8 +11,7 @@ from tf_geco.constraints.values import Measured, per_example
 from tf_geco.schedules import Schedule, as_schedule, value_at
 
 LEAST_RATIO = 1e-6
-OVERCOMPLETE = 0.05
-FEW_LATENTS = 0.03
+OVERCOMPLETE, FEW_LATENTS = 0.05, 0.03
 
 
 @keras.saving.register_keras_serializable(package="tf_geco")
@@ -235,10 +234,9 @@ class Sized(Constraint):
         return size_of(self) / 2
 
     def first_multiplier(self, latents: int) -> float:
-        """Returns d / D, the least that a linear Gaussian model of d latents needs, but 0.03.
+        """Returns d / D, what a linear Gaussian model of d latents needs at least, or 0.03.
 
-        Far below 0.03 hardly a latent is worth its nats at first: all collapse, and networks learn
-        to do without. With more latents than values d / D says nothing, and lambda starts at 0.05.
+        Far below 0.03 all latents collapse at first. If d > D, d / D says nothing: it is 0.05.
         """
         share = latents / size_of(self)
         return max(share, FEW_LATENTS) if share < 1.0 else OVERCOMPLETE

@@ -1,5 +1,6 @@
 """How sure a mean is: standard errors and intervals of weighted means, in float64."""
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -53,7 +54,8 @@ class WeightedMean:
             return clopper_pearson(self.mean * self.count, self.count, level)
         half = math.inf
         if self.count > 1.0:
-            student = _quantile(tfd.StudentT, (1 + level) / 2, self.count - 1, 0.0, 1.0)
+            freedom = max(1.0, math.floor(self.count - 1.0))
+            student = _quantile(tfd.StudentT, (1 + level) / 2, freedom, 0.0, 1.0)
             half = student * self.standard_error
         return self.mean - half, self.mean + half
 
@@ -77,6 +79,7 @@ def clopper_pearson(hits: float, count: float, level: float) -> tuple[float, flo
     return low, high
 
 
+@functools.lru_cache(maxsize=4096)
 def _quantile(family: type, probability: float, *parameters: float) -> float:
     """Returns a quantile of a distribution, in float64."""
     return float(family(*map(np.float64, parameters)).quantile(np.float64(probability)))

@@ -14,6 +14,7 @@ from tf_geco.objectives.generalisation import (
     in_vain,
     nearest_after,
     since,
+    trust,
 )
 from tf_geco.objectives.means import errors, violations
 from tf_geco.objectives.sums import Sums
@@ -50,6 +51,12 @@ class Gap(keras.layers.Layer):
         return Sums.unstacked(tf.convert_to_tensor(self.sums))
 
     @property
+    def known(self) -> tf.Tensor:
+        """The gap `[L]`; NaN where the last validation says nothing of a constraint."""
+        known = self.validated.known[:-1]
+        return tf.where(known, self.value, float("nan"))
+
+    @property
     def vain(self) -> np.ndarray:
         """For which constraints validation no longer answers, so that lambda rises no further."""
         return in_vain(Nearest(*self.nearest.numpy()))
@@ -67,6 +74,7 @@ class Gap(keras.layers.Layer):
         averaged: Sums,
         *,
         effort: np.ndarray,
+        held: np.ndarray,
         step: int,
         decay: float,
     ) -> None:
@@ -77,18 +85,20 @@ class Gap(keras.layers.Layer):
             validated: Its sums.
             averaged: The moving averages of training.
             effort: log lambda, `[L]`.
+            held: Which constraints held in it, boolean `[L]`.
             step: Steps taken.
             decay: That of C_ma since the last validation; the gap has its memory.
         """
         means, averages = validated.means.numpy()[:-1], averaged.stacked().numpy()
         steps = step - int(self.step.numpy())
         recent, known = since(averages[:, :-1], self.averages.numpy()[:, :-1], decay, steps)
-        now, rate = violations(of, means, step).numpy(), 1.0 - decay**steps
+        now = violations(of, means, step).numpy()
+        rate = (1.0 - decay**steps) * self._trust(of, averaged, step, decay)
         gap = followed(self.value.numpy(), violations(of, recent, step).numpy(), now, rate)
         training = averaged.means.numpy()[:-1]
         validation = training + np.array([_sign(constraint) for constraint in of]) * gap
         here = Nearest(validation, training, effort, np.zeros_like(gap))
-        nearest = self._nearest(of, here, known & np.isfinite(means), step)
+        nearest = self._nearest(of, here, (known & np.isfinite(means), held), step)
         self.value.assign(gap)
         self.nearest.assign(np.stack(nearest))
         self.ceiling.assign(ceiling(nearest))
@@ -96,15 +106,26 @@ class Gap(keras.layers.Layer):
         self.step.assign(step)
         self.sums.assign(validated.stacked())
 
+    def _trust(
+        self, of: Sequence[Constraint], averaged: Sums, step: int, decay: float
+    ) -> np.ndarray:
+        """Returns how far the averages of training say what training measures now, `[L]`."""
+        before = Sums.unstacked(tf.convert_to_tensor(self.averages)).means[:-1]
+        then, now = (errors(of, part, step).numpy() for part in (before, averaged.means[:-1]))
+        return trust(then, now, decay, step - int(self.step.numpy()))
+
     def _nearest(
-        self, of: Sequence[Constraint], now: Nearest, known: np.ndarray, step: int
+        self,
+        of: Sequence[Constraint],
+        now: Nearest,
+        judged: tuple[np.ndarray, np.ndarray],
+        step: int,
     ) -> Nearest:
         """Returns the nearest validation after this one."""
         before = Nearest(*self.nearest.numpy())
         means = (before.validation, before.training, now.validation, now.training)
-        return nearest_after(
-            before, now, tuple(errors(of, part, step).numpy() for part in means), known
-        )
+        seen = tuple(errors(of, part, step).numpy() for part in means)
+        return nearest_after(before, now, seen, *judged)
 
 
 def _sign(constraint: Constraint) -> float:

@@ -191,9 +191,10 @@ class GECO(Objective):
     def measure_gap(self, sums: Sums) -> None:
         """Learns the gap from the sums of a validation; `fit` calls it after each."""
         if self.gap is not None:
-            now = {"effort": self.log_multiplier.numpy(), "step": self.steps_taken}
-            now["decay"] = float(self.present_decay)
-            self.gap.measure(self.constraints, sums, self.averaged, **now)
+            held = self.excess(sums).numpy() <= self.band
+            now = {"effort": self.log_multiplier.numpy(), "held": held, "step": self.steps_taken}
+            decay = float(self.present_decay)
+            self.gap.measure(self.constraints, sums, self.averaged, **now, decay=decay)
 
     def _error(self, means: tf.Tensor) -> tf.Tensor:
         """Returns what the rule brings to zero, `[L]`: errors, or as printed violations."""
@@ -233,7 +234,7 @@ class GECO(Objective):
         """Returns lambda and C_ma by constraint, and beta = 1 / lambda if there is just one."""
         by_name = {"lambda": self.multiplier, "C_ma": self.violations()}
         if self.gap is not None:
-            by_name["gap"] = tf.convert_to_tensor(self.gap.value)
+            by_name["gap"] = self.gap.known
         if len(self.constraints) == 1:
             logs = {name: values[0] for name, values in by_name.items()}
             return {**logs, "beta": 1.0 / logs["lambda"]}

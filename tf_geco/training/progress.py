@@ -26,7 +26,7 @@ class Progress(keras.metrics.Metric):
     """
 
     def __init__(self, cost_name: str, objective: Objective) -> None:
-        super().__init__(name="progress")
+        super().__init__(name="progress", dtype="float32")
         self.cost_name = cost_name
         self.objective = objective
         entries = len(objective.constraints) + 1

@@ -23,7 +23,7 @@ class Watch(keras.metrics.Metric):
     """
 
     def __init__(self, patience: int) -> None:
-        super().__init__(name="watch")
+        super().__init__(name="watch", dtype="float32")
         self.patience = patience
         # Batches left out: those since the last accepted one, and all of this training.
         self.left_out = self.add_variable((2,), "zeros", name="left_out")

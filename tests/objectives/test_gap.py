@@ -1,5 +1,7 @@
 """Tolerances that hold on validation data: laws of `GECO(hold_on="validation")`."""
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -305,3 +307,26 @@ def test_lambda_rises_no_further_than_its_ceiling():
     model.objective.gap.ceiling.assign([-3.0])
     fit(model, epochs=1, validation=OTHER[:1])
     assert model.objective.log_multiplier.numpy() <= -3.0
+
+
+def test_averaged_weights_are_validated_or_it_says_so():
+    def compiled():
+        model = vae()
+        model.compile(keras.optimizers.Adam(1e-2, use_ema=True), jit_compile=False)
+        return model
+
+    with pytest.warns(UserWarning, match="hold_on='validation', use_ema=True"):
+        fit(compiled(), epochs=1)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="Validation sees")
+        fit(compiled(), epochs=1, callbacks=[keras.callbacks.SwapEMAWeights()])
+
+
+def test_a_constraint_that_validation_never_sees_is_told_and_its_gap_is_not_known():
+    seen = from_function(error, 0.3, "never", where=lambda x, y, o: x[:, 0] > 1e3)
+    model = dense_vae(tf_geco.GECO([ReconstructionError(0.5), seen], hold_on="validation"))
+    model.compile(keras.optimizers.Adam(1e-2), jit_compile=False)
+    with pytest.warns(UserWarning, match="say nothing of never"):
+        history = fit(model, epochs=2, callbacks=[tf_geco.GECOCallback()])
+    assert np.isnan(history["gap_never"]).all()
+    assert np.isfinite(history["gap_reconstruction_error"]).all()

@@ -302,3 +302,13 @@ def test_tensorboard_shows_reconstructions_of_conditional_models(tmp_path):
     callback = tf_geco.GECOCallback(log_dir=str(tmp_path), images=images)
     model.fit(batches(data), verbose=0, callbacks=[callback])
     assert list(tmp_path.iterdir())
+
+
+def test_trains_where_floatx_is_float64():
+    keras.config.set_floatx("float64")
+    try:
+        model = MODELS["dense"].compiled()
+        history = model.fit(MODELS["dense"].data().astype("float64"), verbose=0).history
+    finally:
+        keras.config.set_floatx("float32")
+    assert np.isfinite(history["loss"][-1])

@@ -10,8 +10,7 @@ from tf_geco.configs import rebuilt
 from tf_geco.constraints.values import Measured, per_example
 from tf_geco.schedules import Schedule, as_schedule, value_at
 
-LEAST_RATIO = 1e-6
-OVERCOMPLETE, FEW_LATENTS = 0.05, 0.03
+LEAST_RATIO, OVERCOMPLETE, FEW_LATENTS = 1e-6, 0.05, 0.03
 
 
 @keras.saving.register_keras_serializable(package="tf_geco")

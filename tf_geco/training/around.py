@@ -33,6 +33,7 @@ class Around(keras.callbacks.Callback):
     def on_test_end(self, logs: dict | None = None) -> None:
         """Tells the objective what the validation measured."""
         self.model.objective.measure_gap(self.model.progress.seen)
+        self.model.watch.check_validation(self.model.objective)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Looks at the rest."""

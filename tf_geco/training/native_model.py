@@ -32,6 +32,7 @@ class NativeModel(keras.Model):
         """Trains, as `keras.Model.fit`; the objective learns how many steps there will be."""
         given = self._given(super().fit, args, kwargs)
         self._refuse_unvalidated(given)
+        self._warn_of_averages(given)
         callbacks, around = given.pop("callbacks", None) or [], Around()
         if not isinstance(callbacks, keras.callbacks.CallbackList):
             return super().fit(**given, callbacks=[*tf.nest.flatten(callbacks), around])
@@ -75,6 +76,20 @@ class NativeModel(keras.Model):
             raise ValueError(
                 "Tolerances that hold on validation data need some: `fit(..., validation_data=...)`"
                 ". Received: hold_on='validation', validation_data=None."
+            )
+
+    def _warn_of_averages(self, given: dict[str, Any]) -> None:
+        """Warns if tolerances are to hold on validation data, but not of the weights used there."""
+        callbacks = given.get("callbacks") or []
+        callbacks = tf.nest.flatten(getattr(callbacks, "callbacks", callbacks))
+        swaps = any(isinstance(part, keras.callbacks.SwapEMAWeights) for part in callbacks)
+        optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        if self.objective.gap is not None and getattr(optimizer, "use_ema", False) and not swaps:
+            warnings.warn(
+                "Validation sees the weights of the last step, but training with `use_ema` leaves "
+                "averaged ones, on which tolerances may not hold. Add the callback "
+                "`keras.callbacks.SwapEMAWeights()`. Received: hold_on='validation', use_ema=True.",
+                stacklevel=3,
             )
 
     def _measured(self, function: Callable, args: tuple, kwargs: dict) -> Any:

@@ -26,13 +26,13 @@ class Progress(keras.metrics.Metric):
     """
 
     def __init__(self, cost_name: str, objective: Objective) -> None:
-        super().__init__(name="progress", dtype="float32")
+        super().__init__(name="progress")
         self.cost_name = cost_name
         self.objective = objective
         entries = len(objective.constraints) + 1
-        self.sums = self.add_variable((2, entries), "zeros", name="sums")
+        self.sums = self.add_variable((2, entries), "zeros", dtype="float32", name="sums")
         # Weighted sums of loss and penalty over the batches of training; weights; batches left out.
-        self.batches = self.add_variable((4,), "zeros", name="batches")
+        self.batches = self.add_variable((4,), "zeros", dtype="float32", name="batches")
 
     def update_state(
         self, sums: Sums, penalty: Any, accept: tf.Tensor, loss: tf.Tensor | None = None

@@ -23,15 +23,17 @@ class Watch(keras.metrics.Metric):
     """
 
     def __init__(self, patience: int) -> None:
-        super().__init__(name="watch", dtype="float32")
+        super().__init__(name="watch")
         self.patience = patience
         # Batches left out: those since the last accepted one, and all of this training.
-        self.left_out = self.add_variable((2,), "zeros", name="left_out")
+        self.left_out = self.add_variable((2,), "zeros", dtype="float32", name="left_out")
         # How many values of the parts of the last batch left out are not finite; and last, how many
         # values of the first images of training are outside of [0, 1].
-        self.seen = self.add_variable((len(PARTS) + 1,), "zeros", name="seen")
-        self.seen_elsewhere = self.add_variable((len(PARTS),), "zeros", name="seen_elsewhere")
-        self.told = self.told_range = False
+        self.seen = self.add_variable((len(PARTS) + 1,), "zeros", dtype="float32", name="seen")
+        self.seen_elsewhere = self.add_variable(
+            (len(PARTS),), "zeros", dtype="float32", name="seen_elsewhere"
+        )
+        self.told = self.told_range = self.told_unknown = False
 
     def update_state(
         self, accept: tf.Tensor, parts: list, images: tf.Tensor | None, first: tf.Tensor
@@ -96,6 +98,20 @@ class Watch(keras.metrics.Metric):
         if outside and not self.told_range:
             self.told_range = True
             warn_outside_unit_range(outside)
+
+    def check_validation(self, objective: Any) -> None:
+        """Warns once if a validation says nothing of a constraint that is to hold there."""
+        if objective.gap is None or self.told_unknown:
+            return
+        known = objective.gap.validated.known.numpy()[:-1]
+        parts = zip(objective.constraints, known, strict=True)
+        if names := [constraint.name for constraint, seen in parts if not seen]:
+            self.told_unknown = True
+            warnings.warn(
+                f"The validation data say nothing of {', '.join(names)}: no example counts there. "
+                "Until one does, that holds on the training data alone.",
+                stacklevel=4,
+            )
 
     def reason(self, training: bool = True) -> str:
         """Returns in words what is not finite."""

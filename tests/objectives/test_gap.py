@@ -330,3 +330,15 @@ def test_a_constraint_that_validation_never_sees_is_told_and_its_gap_is_not_know
         history = fit(model, epochs=2, callbacks=[tf_geco.GECOCallback()])
     assert np.isnan(history["gap_never"]).all()
     assert np.isfinite(history["gap_reconstruction_error"]).all()
+
+
+def test_a_scheduled_tolerance_has_a_gap():
+    tolerance = keras.optimizers.schedules.PolynomialDecay(0.5, 12, 0.3)
+    history = fit(vae(tolerance))
+    assert np.isfinite(history["gap"]).all()
+
+
+def test_fit_before_compile_says_so():
+    model = dense_vae()
+    with pytest.raises(ValueError, match="compile"):
+        model.fit(NOISE, verbose=0)

@@ -4,6 +4,7 @@ import numpy as np
 
 from tf_geco.callbacks.trajectory import Trajectory
 from tf_geco.objectives import GECO
+from tf_geco.objectives.means import errors, signs
 
 MEMORIES = 3  # of the moving average, that half of a record must span before it says anything
 
@@ -43,10 +44,9 @@ def out_of_reach(objective: GECO, trajectory: Trajectory, seen: np.ndarray) -> l
         return []
     upper = np.array(objective.bounds)[:, 1]
     violated = _violated(objective)
-    multiplier, error = (
-        record["multiplier"][half:],
-        errors(objective, _aimed(objective, record)[half:]),
-    )
+    multiplier = record["multiplier"][half:]
+    aimed = _aimed(objective, record)[half:].astype("float32")
+    error = errors(objective.constraints, aimed.T, objective.step).numpy().T
     rise = np.log(multiplier[-1] / multiplier[0])
     fall = error[0] - error[-1]
     rising = rise > np.log(2.0)
@@ -62,13 +62,6 @@ def out_of_reach(objective: GECO, trajectory: Trajectory, seen: np.ndarray) -> l
         _advice(objective, seen, int(index), np.exp(rise[index]), fall[index])
         for index in np.flatnonzero(stuck)
     ]
-
-
-def errors(objective: GECO, means: np.ndarray) -> np.ndarray:
-    """Returns the errors that the rule sees, `[T, L]`, of means of what is measured."""
-    step = objective.step
-    columns = zip(objective.constraints, means.T, strict=True)
-    return np.stack([np.asarray(c.error(column, step)) for c, column in columns], axis=1)
 
 
 def not_yet(objective: GECO, seen: np.ndarray) -> list[str]:
@@ -88,7 +81,7 @@ def _cure(objective: GECO, seen: np.ndarray, index: int) -> str:
 
 
 def in_vain(objective: GECO, seen: np.ndarray) -> list[str]:
-    """Returns a sentence for each constraint whose validation has stopped to follow training."""
+    """Returns a sentence for each constraint whose validation no longer follows training."""
     name = [constraint.name for constraint in objective.constraints]
     return [
         f"Constraint '{name[index]}' does not hold on the validation data: "
@@ -101,8 +94,7 @@ def in_vain(objective: GECO, seen: np.ndarray) -> list[str]:
 
 def _aimed(objective: GECO, record: dict[str, np.ndarray]) -> np.ndarray:
     """Returns the means whose errors the rule saw, `[T, L]`: those of training and the gaps."""
-    signs = [1.0 if constraint.form == "<=" else -1.0 for constraint in objective.constraints]
-    return record["mean"] + np.array(signs) * record["gap"]
+    return record["mean"] + signs(objective.constraints) * record["gap"]
 
 
 def _violated(objective: GECO) -> np.ndarray:
@@ -117,9 +109,8 @@ def _tolerance(objective: GECO, index: int) -> float:
 
 def _held(objective: GECO, seen: np.ndarray) -> np.ndarray:
     """Returns in which epochs each constraint kept its tolerance, boolean `[E, L]`."""
-    signs = [1.0 if constraint.form == "<=" else -1.0 for constraint in objective.constraints]
-    asked = [_tolerance(objective, index) for index in range(len(signs))]
-    return (seen - asked) * signs <= 0.0
+    asked = [_tolerance(objective, index) for index in range(seen.shape[1])]
+    return (seen - asked) * signs(objective.constraints) <= 0.0
 
 
 def _nearest(objective: GECO, seen: np.ndarray, index: int) -> str:
@@ -128,7 +119,8 @@ def _nearest(objective: GECO, seen: np.ndarray, index: int) -> str:
     if not len(values):
         return f"you asked for {tolerance:g}, nothing was measured"
     if number := int(_held(objective, seen)[:, index].sum()):
-        return f"you asked for {tolerance:g}, {number} of {len(seen)} epochs had that, the last not"
+        held = f"{number} of {len(values)} epochs had that, but not the end"
+        return f"you asked for {tolerance:g}, {held}"
     best = values[np.argmin(np.abs(values - tolerance))]
     return f"you asked for {tolerance:g}, the nearest epoch had {best:.4g}"
 

@@ -233,9 +233,9 @@ class Sized(Constraint):
         return size_of(self) / 2
 
     def first_multiplier(self, latents: int) -> float:
-        """Returns d / D, what a linear Gaussian model of d latents needs at least, or 0.03.
+        """Returns d / D, the least that a linear Gaussian model of d latents needs; at least 0.03.
 
-        Far below 0.03 all latents collapse at first. If d > D, d / D says nothing: it is 0.05.
+        Far below 0.03 all latents collapse at first. Where d >= D, d / D says nothing: 0.05.
         """
         share = latents / size_of(self)
         return max(share, FEW_LATENTS) if share < 1.0 else OVERCOMPLETE

@@ -87,10 +87,13 @@ def gathered(
 ) -> dict[str, np.ndarray]:
     """Returns what a function of a batch's x and y, on all replicas, makes of all examples.
 
+    Interrupted (Ctrl-C), it returns what it has.
+
     Args:
         model: A model.
         batches: The data.
-        measured: (x, y) -> dictionary, as `per_example` takes it.
+        measured: Of a pair (x, y): a dictionary of tensors `[B]`, or of pairs: values, and which
+            examples they are known for.
         seed: Seed of the model's noise.
         verbose: Whether to show a progress bar.
 

@@ -16,7 +16,7 @@ from tf_geco.objectives.generalisation import (
     since,
     trust,
 )
-from tf_geco.objectives.means import errors, violations
+from tf_geco.objectives.means import errors, signs, violations
 from tf_geco.objectives.sums import Sums
 from tf_geco.strategies import add_state
 
@@ -96,7 +96,7 @@ class Gap(keras.layers.Layer):
         rate = (1.0 - decay**steps) * self._trust(of, averaged, step, decay)
         gap = followed(self.value.numpy(), violations(of, recent, step).numpy(), now, rate)
         training = averaged.means.numpy()[:-1]
-        validation = training + np.array([_sign(constraint) for constraint in of]) * gap
+        validation = training + signs(of) * gap
         here = Nearest(validation, training, effort, np.zeros_like(gap))
         nearest = self._nearest(of, here, (known & np.isfinite(means), held), step)
         self.value.assign(gap)
@@ -128,10 +128,6 @@ class Gap(keras.layers.Layer):
         return nearest_after(before, now, seen, *judged)
 
 
-def _sign(constraint: Constraint) -> float:
-    return 1.0 if constraint.form == "<=" else -1.0
-
-
 def _moved(constraint: Constraint, mean: tf.Tensor, gap: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
     """Returns the mean whose violation is more by the gap.
 
@@ -141,4 +137,4 @@ def _moved(constraint: Constraint, mean: tf.Tensor, gap: tf.Tensor, step: tf.Ten
     if constraint.is_ratio:
         whole = constraint.violation(mean, step) + constraint.scale(step)
         gap = tf.maximum(gap, (LEAST - 1.0) * whole)
-    return mean + _sign(constraint) * gap
+    return mean + float(signs([constraint])[0]) * gap

@@ -24,7 +24,7 @@ def since(
 
         A^t - decay^n A^{t-n} = (1 - decay) sum_{k < n} decay^k S^{t-k}
 
-    C_ma remembers about 100 steps, which may be more than an epoch. While the error falls, it would
+    C_ma remembers up to 100 steps, which may be more than an epoch. While the error falls, it would
     be above that of a validation for this reason alone.
 
     Args:
@@ -98,10 +98,10 @@ class Nearest(NamedTuple):
     """The validation that came nearest to what is asked for, `[L]` each.
 
     Args:
-        validation: What it measured on average.
-        training: What training measured then.
+        validation: The mean of training, moved by the smoothed gap: steadier than one validation.
+        training: The mean of training, of the moving averages.
         effort: log lambda then.
-        misses: Validations since, that did not answer more effort.
+        misses: Validations since then that did not answer more effort; -inf once one has held.
     """
 
     validation: np.ndarray
@@ -141,7 +141,7 @@ def nearest_after(
 
 
 def in_vain(nearest: Nearest) -> np.ndarray:
-    """Returns whether validation has stopped to answer, boolean `[L]`."""
+    """Returns whether validation no longer answers, boolean `[L]`."""
     return nearest.misses >= MISSES
 
 

@@ -6,7 +6,7 @@ EVERY = 20  # batches between two looks at what was left out: a look waits for t
 
 
 class Around(keras.callbacks.Callback):
-    """Tells the objective of length and validations, and people of what is left out.
+    """Tells the objective of length and validations, and people what is left out.
 
     Where the length of an epoch is not known beforehand, it is that of the last one.
     """

@@ -83,7 +83,8 @@ class NativeModel(keras.Model):
         callbacks = given.get("callbacks") or []
         callbacks = tf.nest.flatten(getattr(callbacks, "callbacks", callbacks))
         swaps = any(isinstance(part, keras.callbacks.SwapEMAWeights) for part in callbacks)
-        optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        optimizer = getattr(self, "optimizer", None)
+        optimizer = getattr(optimizer, "inner_optimizer", optimizer)
         if self.objective.gap is not None and getattr(optimizer, "use_ema", False) and not swaps:
             warnings.warn(
                 "Validation sees the weights of the last step, but training with `use_ema` leaves "

@@ -82,7 +82,10 @@ def test_forms_reach_the_known_optimum(constraints, first):
 
 
 def test_a_proxy_finds_what_the_strict_value_asks_for():
-    """The strict value is a step function: only a proxy can move the weight over the step."""
+    """The strict value is a step function: only a proxy can move the weight over the step.
+
+    The weight swings about the step, above it half of the time, as is asked.
+    """
 
     def over_a_half(x, y, outputs):
         return tf.cast(outputs[:, 0] > 0.5, tf.float32)
@@ -92,9 +95,11 @@ def test_a_proxy_finds_what_the_strict_value_asks_for():
         return toy([constraint])
 
     unmoved, _ = solve(share(None), steps=300)
-    moved, _ = solve(share(lambda x, y, o: tf.sigmoid(10 * (o[:, 0] - 0.5))), steps=300)
+    model = share(lambda x, y, o: tf.sigmoid(10 * (o[:, 0] - 0.5)))
+    moved, _ = solve(model, steps=1000)
     np.testing.assert_allclose(unmoved, [1, 1], atol=0.01)
-    assert moved[0] < 0.6
+    assert moved[0] < 0.7
+    assert abs(float(model.objective.violations()[0])) < 0.1
 
 
 @pytest.mark.parametrize("cost", ["mse", keras.losses.MeanSquaredError(), squares])

@@ -36,7 +36,8 @@ def main() -> None:
     on_test = model.evaluate(test, verbose=0, return_dict=True)
     print(f"\nerror asked for      {options.tolerance:.4f}")
     print(f"error reached        {history['reconstruction_error'][-1]:.4f} on the training digits")
-    print(f"                     {on_test['reconstruction_error']:.4f} on held-out digits")
+    unseen = on_test["reconstruction_error"]
+    print(f"                     {unseen:.4f} on held-out digits; hold_on='validation' asks there")
     print(f"KL spent             {history['kl'][-1]:.1f} nats per digit")
     print(f"beta that GECO found {history['beta'][-1]:.3g}")
 

@@ -23,7 +23,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from breadth_cells import DATA, SETTINGS
-from frontier import beaten, frontier_kl
+from frontier import beaten, frontier_kl, outcome
 from tqdm import tqdm
 
 import tf_geco
@@ -171,16 +171,6 @@ def _row(name, share, run, points, bound):
     return row | {"lambda": run["lambda"], "peak": run["peak"]}
 
 
-def verdict(row):
-    """Returns in words what a row shows."""
-    told = ", told so" if row["told"] else ""
-    if row["ratio"] <= 1.02:
-        return ("" if row["reachable"] else "met, by no beta") + told
-    if row["reachable"]:
-        return "NOT MET" + told
-    return "out of reach, " + ("BEATEN" if row["beaten"] else "on the front") + told
-
-
 def table(cells):
     """Returns all cells as text, and what they add up to."""
     head = f"{'setting':26}{'share':>6}{'RE/k^2':>8}{'trained':>8}{'KL':>8}{'score':>7}"
@@ -189,7 +179,8 @@ def table(cells):
         score = f"{row['score']:7.3f}" if row["score"] else f"{'-':>7}"
         lines.append(
             f"{row['setting']:26}{row['share']:6}{row['ratio']:8.3f}{row['trained']:8.3f}"
-            f"{row['kl']:8.1f}{score}{row['lambda']:9.3g}{row['peak']:9.3g}  {verdict(row)}"
+            f"{row['kl']:8.1f}{score}{row['lambda']:9.3g}{row['peak']:9.3g}"
+            f"  {outcome(row, row['reachable'])}"
         )
     for held in (False, True):
         lines.append(f"{'held out' if held else 'tuned on'}: {summary(cells, held)}")

@@ -96,10 +96,15 @@ def verdict(row):
     """
     if not row["kappa"] or not row["swept"]:
         return ""
+    return outcome(row, reached=row["frontier"])
+
+
+def outcome(row, reached):
+    """Returns `verdict` of a row whose tolerance some beta reached, or none did."""
     told = ", told so" if row.get("told") else ""
     if row["ratio"] <= 1.02:
-        return ("" if row["frontier"] else "met, by no beta") + told
-    if row["frontier"]:
+        return ("" if reached else "met, by no beta") + told
+    if reached:
         return "NOT MET" + told
     return "out of reach, " + ("BEATEN" if row["beaten"] else "on the front") + told
 

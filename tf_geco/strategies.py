@@ -110,6 +110,38 @@ def logs_of(strategy: tf.distribute.Strategy, logs: dict[str, tf.Tensor]) -> dic
     return logs
 
 
+class BuiltBySpec(keras.Model):
+    """A model that learns the shapes of its data from their specification.
+
+    Under a strategy Keras takes a batch from the iterator, which training then misses, and averages
+    it over replicas only to see its shape. On several workers that fails for pairs and
+    dictionaries. This overrides a private method; `tests/test_workers.py` says when it can go.
+    """
+
+    def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
+        if iterator is None or self.distribute_strategy.num_replicas_in_sync == 1:
+            super()._maybe_symbolic_build(iterator=iterator, data_batch=data_batch)
+            return
+        spec = iterator.data_adapter.get_tf_dataset().element_spec
+        with self.distribute_strategy.scope():
+            self._symbolic_build(data_batch=keras.tree.map_structure(of_first_replica, spec))
+
+
+def of_first_replica(spec: Any) -> Any:
+    """Returns the specification of a tensor on the first replica of this worker."""
+    return tf.nest.flatten(spec, expand_composites=True)[0]
+
+
+def worker_of(model: Any) -> int:
+    """Returns the number of this worker among those that train a model: 0 for the chief."""
+    strategy = strategy_of(model)
+    if not isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        return 0
+    resolver = strategy.cluster_resolver
+    led = "chief" in resolver.cluster_spec().as_dict()
+    return 0 if resolver.task_type == "chief" else resolver.task_id + led
+
+
 def strategy_of(model: Any) -> tf.distribute.Strategy:
     """Returns the strategy of a model, or the present one for a model without."""
     return getattr(model, "distribute_strategy", None) or tf.distribute.get_strategy()

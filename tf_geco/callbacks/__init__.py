@@ -2,5 +2,6 @@
 
 from tf_geco.callbacks.geco_callback import GECOCallback
 from tf_geco.callbacks.trajectory import Trajectory
+from tf_geco.training.backup import Backup
 
-__all__ = ["GECOCallback", "Trajectory"]
+__all__ = ["Backup", "GECOCallback", "Trajectory"]

@@ -6,12 +6,14 @@ from typing import Any
 import keras
 import numpy as np
 
+from tf_geco.callbacks.best import Best, rank_of
 from tf_geco.callbacks.feasibility import not_yet, out_of_reach
 from tf_geco.callbacks.tensorboard import Board
 from tf_geco.callbacks.trajectory import Trajectory
 from tf_geco.checks import positive_integer
 from tf_geco.objectives import GECO
 from tf_geco.objectives.objective import Objective
+from tf_geco.strategies import worker_of
 
 
 class GECOCallback(keras.callbacks.Callback):
@@ -19,7 +21,8 @@ class GECOCallback(keras.callbacks.Callback):
 
     It observes: the state of the algorithm lives in the objective, so training is the same without
     it. Every epoch it adds to the logs, and so to the progress bar and the history: `lambda`,
-    `beta` (1 / lambda, for a single constraint) and `C_ma`, and with `hold_on="validation"` `gap`.
+    `beta` (1 / lambda, for a single constraint) and `C_ma`, and with `hold_on="validation"` `gap`;
+    and `rank`, by which the best epoch is chosen, for `ModelCheckpoint(monitor="rank", mode="min")`.
 
     Each `fit` starts patience and best weights anew, and another model a new trajectory. What
     counts as feasible is what the logs of the epoch say; of epochs that are not, the one with the
@@ -39,6 +42,9 @@ class GECOCallback(keras.callbacks.Callback):
         images: Inputs that TensorBoard shows with their reconstructions: images `[n, H, W, C]`, or
             what a conditional model takes.
         csv: File for the trajectory, written at the end of every epoch.
+        checkpoint: File for the best model, written in each epoch that is better than all before:
+            `.keras`, or `.weights.h5` for its weights alone. With `callbacks.Backup` a run that is
+            resumed still knows which was best.
 
     Attributes:
         trajectory: A `Trajectory`, with `arrays()` and `to_csv(path)`.
@@ -67,6 +73,7 @@ class GECOCallback(keras.callbacks.Callback):
         log_dir: str | None = None,
         images: Any = None,
         csv: str | None = None,
+        checkpoint: str | None = None,
     ) -> None:
         super().__init__()
         for name, value in {"every": every, "patience": patience}.items():
@@ -74,12 +81,22 @@ class GECOCallback(keras.callbacks.Callback):
                 positive_integer(value, name)
         if min_delta < 0:
             raise ValueError(f"`min_delta` must not be negative. Received: min_delta={min_delta}.")
+        if checkpoint is not None and not str(checkpoint).endswith((".keras", ".weights.h5")):
+            raise ValueError(
+                "`checkpoint` must end in '.keras' or '.weights.h5'. "
+                f"Received: checkpoint={str(checkpoint)!r}."
+            )
         self.every, self.patience, self.min_delta = every, patience, min_delta
         self.restore_best_weights = restore_best_weights
-        self.csv = csv
+        self.csv, self.checkpoint = csv, checkpoint
         self.board = Board(log_dir, images) if log_dir is not None else None
         self.trajectory: Any = None
-        self.best_epoch: int | None = None
+        self._best = Best()
+
+    @property
+    def best_epoch(self) -> int | None:
+        """The epoch of the best weights, or `None`."""
+        return self._best.epoch
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Starts the record, or continues that of an earlier `fit` of the same model."""
@@ -92,10 +109,7 @@ class GECOCallback(keras.callbacks.Callback):
         if self.trajectory is None or not self.trajectory.belongs_to(objective):
             self.trajectory = Trajectory(objective)
         self._seen: list[list[float]] = []
-        self._best_rank: tuple | None = None
-        self._best_weights: list | None = None
-        self.best_epoch, self._holds = None, False
-        self._lowest_cost, self._waited = np.inf, 0
+        self._best, self._holds = Best(), False
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         """Records every few steps."""
@@ -111,50 +125,68 @@ class GECOCallback(keras.callbacks.Callback):
         prefix = "" if objective.gap is None else "val_"
         self._seen.append([logs.get(prefix + name, np.nan) for name in self.trajectory.names])
         self._judge(epoch, objective, logs)
-        if self.csv is not None:
+        chief = worker_of(self.model) == 0
+        if self.csv is not None and chief:
             self.trajectory.to_csv(self.csv)
-        if self.board is not None:
+        if self.board is not None and chief:
             self.board.write(logs, self.model, int(objective.step.numpy()))
 
     def on_train_end(self, logs: dict | None = None) -> None:
         """Says which constraints do not hold, and restores the best weights, if asked to."""
-        restores = self.restore_best_weights and self._best_weights is not None
-        if isinstance(self.model.objective, GECO) and not (restores and self._best_holds()):
+        restores = self.restore_best_weights and self._best.weights is not None
+        if isinstance(self.model.objective, GECO) and not (restores and self._best.holds):
             self._report(self.model.objective)
         if restores:
-            self.model.set_weights(self._best_weights)
+            self.model.set_weights(self._best.weights)
 
-    def _best_holds(self) -> bool:
-        """Returns whether every constraint held in the epoch of the best weights."""
-        return self._best_rank is not None and not self._best_rank[0]
+    def get_state(self) -> dict[str, np.ndarray]:
+        """Returns what `Backup` keeps: trajectory, epochs, best weights and patience."""
+        seen = np.reshape(self._seen, (-1, len(self.trajectory.names)))
+        state = {"seen": seen, "holds": np.array(self._holds)}
+        return state | self._best.get_state() | self.trajectory.arrays()
+
+    def set_state(self, state: dict[str, np.ndarray]) -> None:
+        """Goes on from what `get_state` returned."""
+        self._seen, self._holds = state["seen"].tolist(), bool(state["holds"])
+        self._best.set_state(state)
+        self.trajectory.set_arrays(state)
 
     def _judge(self, epoch: int, objective: Objective, logs: dict) -> None:
         """Ranks the weights of an epoch: feasible ones first, then by cost."""
+        if objective.gap is not None and "val_feasible" not in logs:
+            return
+        feasible, cost, excess = self._verdict(objective, logs)
+        self._holds, logs["rank"] = feasible, rank_of(feasible, cost, excess)
+        if self._best.improves(epoch, logs["rank"]):
+            self._keep()
+        waited = self._best.wait(cost, self.min_delta) if feasible else 0
+        if self.patience is not None and waited >= self.patience:
+            self.model.stop_training = True
+
+    def _verdict(self, objective: Objective, logs: dict) -> tuple[bool, float, float]:
+        """Returns whether all constraints hold, the cost, and the largest excess."""
+        if not isinstance(objective, GECO):
+            return True, float(logs.get("loss", np.nan)), 0.0
+        name = getattr(getattr(self.model, "progress", None), "cost_name", "cost")
         if objective.gap is not None:
-            if "val_feasible" not in logs:
-                return
             excess = float(np.max(objective.excess(objective.gap.validated).numpy()))
-            cost, feasible = float(logs[f"val_{self._cost_name()}"]), bool(logs["val_feasible"])
-        elif isinstance(objective, GECO):
-            excess = float(np.max(objective.excess().numpy()))
-            cost = float(logs.get(self._cost_name(), objective.cost_average))
-            feasible = bool(logs.get("feasible", excess <= objective.band))
-        else:
-            cost, excess, feasible = float(logs.get("loss", np.nan)), 0.0, True
-        self._holds = feasible
-        self._keep_best(epoch, (not feasible, cost if feasible else excess))
-        if feasible:
-            self._stop_at_plateau(cost)
+            return bool(logs["val_feasible"]), float(logs[f"val_{name}"]), excess
+        excess = float(np.max(objective.excess().numpy()))
+        cost = float(logs.get(name, objective.cost_average))
+        return bool(logs.get("feasible", excess <= objective.band)), cost, excess
 
-    def _cost_name(self) -> str:
-        """Returns the name of the cost in the logs."""
-        return getattr(getattr(self.model, "progress", None), "cost_name", "cost")
-
-    def _keep_best(self, epoch: int, rank: tuple) -> None:
-        if np.isfinite(rank[1]) and (self._best_rank is None or rank < self._best_rank):
-            self._best_rank, self.best_epoch = rank, epoch
-            if self.restore_best_weights:
-                self._best_weights = self._weights()
+    def _keep(self) -> None:
+        """Keeps the weights of the best epoch, in memory, in a file, or both."""
+        if not self.restore_best_weights and self.checkpoint is None:
+            return
+        present, best = self.model.get_weights(), self._weights()
+        if self.restore_best_weights:
+            self._best.weights = best
+        if self.checkpoint is not None:
+            self.model.set_weights(best)
+            whole = str(self.checkpoint).endswith(".keras")
+            (self.model.save if whole else self.model.save_weights)(self.checkpoint)
+            self.model.set_weights(present)
 
     def _weights(self) -> list:
         """Returns the weights as a training that ended now would leave them."""
@@ -165,14 +197,6 @@ class GECOCallback(keras.callbacks.Callback):
         averaged = self.model.get_weights()
         self.model.set_weights(weights)
         return averaged
-
-    def _stop_at_plateau(self, cost: float) -> None:
-        if cost < self._lowest_cost - self.min_delta:
-            self._lowest_cost, self._waited = cost, 0
-            return
-        self._waited += 1
-        if self.patience is not None and self._waited >= self.patience:
-            self.model.stop_training = True
 
     def _report(self, objective: GECO) -> None:
         """Warns of tolerances out of reach; of others, "not yet" is only a line of progress.

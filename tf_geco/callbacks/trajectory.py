@@ -6,6 +6,8 @@ import numpy as np
 
 from tf_geco.objectives import Objective
 
+COLUMNS = ("step", "cost", "violation", "measured", "multiplier", "gap", "mean")
+
 
 class Trajectory:
     """A record of an objective's moving averages and multipliers.
@@ -58,8 +60,14 @@ class Trajectory:
             and `"mean"` (of what is measured, such as a squared error).
         """
         columns = zip(*self._rows, strict=True) if self._rows else [[]] * 7
-        names = ("step", "cost", "violation", "measured", "multiplier", "gap", "mean")
-        return {name: np.array(column) for name, column in zip(names, columns, strict=True)}
+        return {name: np.array(column) for name, column in zip(COLUMNS, columns, strict=True)}
+
+    def set_arrays(self, columns: dict[str, np.ndarray]) -> None:
+        """Goes on from the arrays of a record that ended before."""
+        self._rows = [
+            (int(step), float(cost), *rest)
+            for step, cost, *rest in zip(*(columns[name] for name in COLUMNS), strict=True)
+        ]
 
     def to_csv(self, path: str) -> None:
         """Writes the record as a table, a row for each record."""

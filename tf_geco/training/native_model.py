@@ -6,18 +6,25 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tf_geco.configs import rebuilt
 from tf_geco.objectives.objective import Objective
+from tf_geco.strategies import BuiltBySpec
 from tf_geco.training.around import Around
+from tf_geco.training.backup import Backup
 from tf_geco.training.batch import with_weights
+from tf_geco.training.files import whole
 from tf_geco.training.noise import noise_kept, seed_states
 from tf_geco.training.progress import Progress
 from tf_geco.training.watch import Watch
 
 
-class NativeModel(keras.Model):
+CARRIED = "carried_"  # begins the names of arrays in a file that are no weights of the model
+
+
+class NativeModel(BuiltBySpec):
     """What surrounds the steps of a model: arguments, warnings, saving.
 
     A subclass sets `objective`, `progress` and `watch`, and writes `train_step` and `test_step`.
@@ -27,6 +34,7 @@ class NativeModel(keras.Model):
     progress: Progress
     watch: Watch
     inference_seed_generator: keras.random.SeedGenerator | None = None
+    carried: Any = {}  # arrays that a backup puts in the file beside the weights
 
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """Trains, as `keras.Model.fit`; the objective learns how many steps there will be."""
@@ -34,15 +42,30 @@ class NativeModel(keras.Model):
         self._refuse_unvalidated(given)
         self._warn_of_averages(given)
         callbacks, around = given.pop("callbacks", None) or [], Around()
-        if not isinstance(callbacks, keras.callbacks.CallbackList):
-            return super().fit(**given, callbacks=[*tf.nest.flatten(callbacks), around])
+        by_hand = isinstance(callbacks, keras.callbacks.CallbackList)
+        every = callbacks.callbacks if by_hand else [*tf.nest.flatten(callbacks)]
+        every.append(around)
+        every.sort(key=lambda part: isinstance(part, Backup))  # others finish their epoch first
+        for backup in [part for part in every if isinstance(part, Backup)]:
+            given = backup.prepare(self, given, every)
+        if not by_hand:
+            return super().fit(**given, callbacks=every)
         around.set_model(self)
         around.set_params(callbacks.params)
-        callbacks.callbacks.append(around)
         try:
             return super().fit(**given, callbacks=callbacks)
         finally:
-            callbacks.callbacks.remove(around)
+            every.remove(around)
+
+    def save(self, filepath: Any, overwrite: bool = True, **options: Any) -> None:
+        """Writes the model, as `keras.Model.save`; the file appears whole or not at all."""
+        with whole(filepath, self, **options, **({} if overwrite else {"ask": True})) as path:
+            super().save(path, overwrite=overwrite, **options)
+
+    def save_weights(self, filepath: Any, overwrite: bool = True, **options: Any) -> None:
+        """Writes the weights, as `keras.Model.save_weights`, whole or not at all."""
+        with whole(filepath, self, **options, **({} if overwrite else {"ask": True})) as path:
+            super().save_weights(path, overwrite=overwrite, **options)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:
         """Measures, as `keras.Model.evaluate`: figures of all examples, whatever the batch size."""
@@ -119,12 +142,17 @@ class NativeModel(keras.Model):
         super().save_own_variables(store)
         for index, state in enumerate(seed_states(self)):
             store[f"seed_state_{index}"] = state.numpy()
+        for name, array in self.carried.items():
+            store[f"{CARRIED}{name}"] = array
 
     def load_own_variables(self, store: Any) -> None:
         """Restores what `save_own_variables` saved."""
         for index, state in enumerate(seed_states(self)):
             state.assign(store[f"seed_state_{index}"])
-        own = [name for name in store.keys() if not name.startswith("seed_state")]  # noqa: SIM118
+        names = list(store.keys())
+        carried = [name for name in names if name.startswith(CARRIED)]
+        self.carried = {name.removeprefix(CARRIED): np.array(store[name]) for name in carried}
+        own = [name for name in names if not name.startswith(("seed_state", CARRIED))]
         super().load_own_variables({name: store[name] for name in own})
 
     @classmethod

@@ -1,0 +1,44 @@
+"""Several workers, together, do what a single device does with the same global batches."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from tests.workers import CASES, measured, start
+
+# The batch norm of a worker sees its own part of the batch, so it is no single device's.
+COMPARABLE = [name for name in CASES if name != "users_networks"]
+
+
+def run(directory, number, names):
+    """Returns what each worker measured of each model."""
+    workers, outputs = start(directory, number, names)
+    logs = [worker.communicate(timeout=900)[0] for worker in workers]
+    assert [worker.returncode for worker in workers] == [0] * number, logs[0][-3000:]
+    return [json.loads(output.read_text()) for output in outputs]
+
+
+@pytest.mark.parametrize("number", [2, 4])
+def test_workers_are_a_single_device(number, tmp_path, no_noise, long):
+    names = COMPARABLE if long or number == 2 else ["labelled"]
+    first, *others = run(tmp_path, number, names)
+    for name in names:
+        for other in others:
+            keras.tree.map_structure(np.testing.assert_array_equal, first[name], other[name])
+        expected = measured(name)
+        for part, values in expected.items():
+            for key, value in values.items():
+                where = f"{name}: {part} {key}"
+                np.testing.assert_allclose(
+                    first[name][part][key], value, rtol=1e-3, atol=1e-6, err_msg=where
+                )
+
+
+def test_keras_alone_still_fails(tmp_path):
+    """Once plain Keras trains on pairs on several workers, `BuiltBySpec` can go."""
+    workers, _ = start(tmp_path, 2, ["keras alone"])
+    logs = [worker.communicate(timeout=300)[0] for worker in workers]
+    assert all(worker.returncode for worker in workers), "Remove `strategies.BuiltBySpec`."
+    assert "PerReplica" in logs[0]

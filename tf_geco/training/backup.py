@@ -1,0 +1,104 @@
+"""Backup: a training that is killed goes on where it was."""
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+
+class Backup(keras.callbacks.Callback):
+    """Keeps the state of a training in a file, from which `fit` goes on after an interruption.
+
+    After each epoch the file holds weights, multipliers, averages, the optimizer, all noise, the
+    number of the epoch, and what `GECOCallback` remembers: trajectory, patience, best weights. Run
+    the same script again, and `fit` reads the file and starts with the next epoch. With
+    deterministic operations and data in the same order the result is that of a training without
+    interruption, bit for bit. The file appears whole or not at all.
+
+    An epoch is as long as you say: with data that repeat and `steps_per_epoch=500` there is a
+    backup every 500 steps, and `fit` skips the batches that were already taken. Data without
+    `steps_per_epoch` are read from their start in each epoch; a shuffle starts anew with the
+    process, as its seed does.
+
+    The file stays when training is over, so that nothing is lost between `fit` and `save`. Delete
+    it, or name another, to train anew.
+
+    Args:
+        filepath: The file, which ends in `.weights.h5`. On several machines it lies in a folder
+            that all of them see.
+
+    Raises:
+        ValueError: If the name ends otherwise; in `fit`, if the model has no weights yet.
+
+    Example:
+    ```python
+    backup = tf_geco.callbacks.Backup("run/backup.weights.h5")
+    model.fit(train.repeat(), steps_per_epoch=500, epochs=100, callbacks=[backup])
+    ```
+    """
+
+    def __init__(self, filepath: str) -> None:
+        super().__init__()
+        if not str(filepath).endswith(".weights.h5"):
+            raise ValueError(
+                f"`filepath` must end in '.weights.h5'. Received: filepath={str(filepath)!r}."
+            )
+        self.filepath = str(filepath)
+        self.epochs_done = 0
+        self._companions: dict[str, Any] = {}
+        self._found: dict[str, np.ndarray] = {}
+
+    def prepare(self, model: Any, given: dict[str, Any], callbacks: list) -> dict[str, Any]:
+        """Restores a model, if there is a backup, and returns the arguments that continue `fit`.
+
+        Args:
+            model: The model that `fit` is called of.
+            given: Its arguments by name.
+            callbacks: Its callbacks; those with `get_state` and `set_state` are backed up.
+        """
+        stateful = [part for part in callbacks if hasattr(part, "get_state")]
+        names = [f"{type(part).__name__}_{index}" for index, part in enumerate(stateful)]
+        self._companions = dict(zip(names, stateful, strict=True))
+        self._restore(model)
+        begin = max(self.epochs_done, given.get("initial_epoch") or 0)
+        data, steps = given.get("x"), given.get("steps_per_epoch")
+        if self.epochs_done and steps and isinstance(data, tf.data.Dataset):
+            data = data.skip(self.epochs_done * steps)
+        return {**given, "x": data, "initial_epoch": begin}
+
+    def on_train_begin(self, logs: dict | None = None) -> None:
+        """Gives the other callbacks their states back."""
+        for name, companion in self._companions.items():
+            parts = {k.split(".")[1]: v for k, v in self._found.items() if k.startswith(f"{name}.")}
+            if parts:
+                companion.set_state(parts)
+
+    def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
+        """Writes the file."""
+        carried = {"epochs_done": np.array(epoch + 1)}
+        for name, companion in self._companions.items():
+            carried |= {f"{name}.{key}": part for key, part in companion.get_state().items()}
+        self.model.carried = carried
+        Path(self.filepath).parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self.model.save_weights(self.filepath)
+        finally:
+            self.model.carried = {}
+
+    def _restore(self, model: Any) -> None:
+        """Reads the file, if there is one."""
+        self.epochs_done, self._found = 0, {}
+        if not model.built or not model.objective.built:
+            raise ValueError(
+                "`Backup` needs a model that has its weights when `fit` begins. Call "
+                "`model.test_on_batch(...)` on one batch before. Received: a model without weights."
+            )
+        if not Path(self.filepath).exists():
+            return
+        if not model.optimizer.built:
+            model.optimizer.build(model.trainable_variables)
+        model.load_weights(self.filepath)
+        self._found, model.carried = dict(model.carried), {}
+        self.epochs_done = int(self._found.get("epochs_done", 0))

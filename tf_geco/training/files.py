@@ -1,0 +1,36 @@
+"""Files that appear whole or not at all, so that no restart trips over half of one."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from tf_geco.strategies import worker_of
+
+KINDS = (".keras", ".h5")
+
+
+@contextmanager
+def whole(filepath: Any, model: Any, **options: Any) -> Iterator[Any]:
+    """Yields a path beside `filepath` that takes its place once it is written.
+
+    All workers of a strategy write, because weights may have to be gathered from all of them, but
+    only the chief's file stays. Folders, remote files and files of several parts are left to Keras.
+
+    Args:
+        filepath: Where the file shall be.
+        model: The model that is written.
+        **options: What Keras is asked for, such as parts of a size.
+    """
+    path = Path(str(filepath))
+    if options or path.suffix not in KINDS or "://" in str(filepath) or not path.parent.is_dir():
+        yield filepath
+        return
+    worker = worker_of(model)
+    partial = path.with_name(f".partial-{worker}-{path.name}")
+    try:
+        yield partial
+        if worker == 0:
+            partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)

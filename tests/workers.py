@@ -4,6 +4,7 @@ import contextlib
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import keras
@@ -11,10 +12,11 @@ import numpy as np
 import tensorflow as tf
 
 import tf_geco
-from tests.catalogue import MODELS, Case, batches, dense_vae, geco
+from tests.catalogue import MODELS, Case, dense_vae, geco
 from tf_geco.constraints import ReconstructionError, from_function
 
 BATCH = 8
+EPOCHS = 20
 
 
 @keras.saving.register_keras_serializable(package="tests")
@@ -54,6 +56,8 @@ def measured(name, strategy=None):
     """Returns logs, multipliers and measures of a short training, as lists of numbers."""
     if name == "keras alone":
         return keras_alone(strategy)
+    if name.startswith("backup "):
+        return interrupted(strategy, name.removeprefix("backup "))
     keras.utils.set_random_seed(7)
     case = CASES[name]
     with strategy.scope() if strategy else contextlib.nullcontext():
@@ -61,7 +65,11 @@ def measured(name, strategy=None):
         model.compile(keras.optimizers.Adam(1e-2))
     train = distributed(strategy, examples(case, name, 20))
     held = distributed(strategy, examples(case, name, 14))
-    options = {"validation_data": held, "validation_steps": 2, "callbacks": [tf_geco.GECOCallback()]}
+    options = {
+        "validation_data": held,
+        "validation_steps": 2,
+        "callbacks": [tf_geco.GECOCallback()],
+    }
     history = model.fit(train, steps_per_epoch=3, epochs=2, verbose=0, **options).history
     evaluated = model.evaluate(held, steps=2, verbose=0, return_dict=True)
     found = {"logs": history, "evaluated": evaluated, "measures": measures(model, case)}
@@ -75,6 +83,22 @@ def keras_alone(strategy):
         model.compile("sgd", "mse")
     pairs = distributed(strategy, (np.ones((16, 3), "float32"), np.ones((16, 1), "float32")))
     return model.fit(pairs, steps_per_epoch=2, verbose=0).history
+
+
+def interrupted(strategy, file):
+    """Trains slowly enough to be killed, with a backup; returns where it began and ended."""
+    keras.utils.set_random_seed(7)
+    with strategy.scope():
+        model = CASES["dense"].compiled()
+    began = []
+    slow = keras.callbacks.LambdaCallback(
+        on_epoch_begin=lambda epoch, logs: began.append(epoch),
+        on_epoch_end=lambda epoch, logs: time.sleep(0.2),
+    )
+    data = tf.data.Dataset.from_tensor_slices(CASES["dense"].data()).batch(BATCH).repeat()
+    callbacks = [slow, tf_geco.callbacks.Backup(file)]
+    model.fit(data, steps_per_epoch=2, epochs=EPOCHS, verbose=0, callbacks=callbacks)
+    return {"began": began[0], "steps": int(model.objective.step.numpy())}
 
 
 def measures(model, case):

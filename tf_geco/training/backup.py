@@ -85,7 +85,7 @@ class Backup(keras.callbacks.Callback):
         try:
             self.model.save_weights(self.filepath)
         finally:
-            self.model.carried = {}
+            self.model.carried = None
 
     def _restore(self, model: Any) -> None:
         """Reads the file, if there is one."""
@@ -97,8 +97,9 @@ class Backup(keras.callbacks.Callback):
             )
         if not Path(self.filepath).exists():
             return
-        if not model.optimizer.built:
-            model.optimizer.build(model.trainable_variables)
-        model.load_weights(self.filepath)
-        self._found, model.carried = dict(model.carried), {}
+        with model.distribute_strategy.scope():
+            if not model.optimizer.built:
+                model.optimizer.build(model.trainable_variables)
+            model.load_weights(self.filepath)
+        self._found, model.carried = dict(model.carried or {}), None
         self.epochs_done = int(self._found.get("epochs_done", 0))

@@ -20,7 +20,6 @@ from tf_geco.training.noise import noise_kept, seed_states
 from tf_geco.training.progress import Progress
 from tf_geco.training.watch import Watch
 
-
 CARRIED = "carried_"  # begins the names of arrays in a file that are no weights of the model
 
 
@@ -34,15 +33,15 @@ class NativeModel(BuiltBySpec):
     progress: Progress
     watch: Watch
     inference_seed_generator: keras.random.SeedGenerator | None = None
-    carried: Any = {}  # arrays that a backup puts in the file beside the weights
+    carried: Any = None  # arrays by name, which a backup puts in the file beside the weights
 
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """Trains, as `keras.Model.fit`; the objective learns how many steps there will be."""
         given = self._given(super().fit, args, kwargs)
         self._refuse_unvalidated(given)
         self._warn_of_averages(given)
-        callbacks, around = given.pop("callbacks", None) or [], Around()
-        by_hand = isinstance(callbacks, keras.callbacks.CallbackList)
+        callbacks: Any = given.pop("callbacks", None) or []
+        by_hand, around = isinstance(callbacks, keras.callbacks.CallbackList), Around()
         every = callbacks.callbacks if by_hand else [*tf.nest.flatten(callbacks)]
         every.append(around)
         every.sort(key=lambda part: isinstance(part, Backup))  # others finish their epoch first
@@ -142,7 +141,7 @@ class NativeModel(BuiltBySpec):
         super().save_own_variables(store)
         for index, state in enumerate(seed_states(self)):
             store[f"seed_state_{index}"] = state.numpy()
-        for name, array in self.carried.items():
+        for name, array in (self.carried or {}).items():
             store[f"{CARRIED}{name}"] = array
 
     def load_own_variables(self, store: Any) -> None:

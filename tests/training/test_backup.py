@@ -1,0 +1,136 @@
+"""The law of resuming: a training that was killed ends as one that was not, bit for bit."""
+
+import keras
+import numpy as np
+import pytest
+
+import tf_geco
+from tests.catalogue import MODELS, batches
+from tests.training.recomputed import assert_same_weights
+
+EPOCHS, STEPS = 5, 2
+
+
+class Killed(Exception):
+    """Ends a training as a signal would, in the middle of an epoch."""
+
+
+class Kill(keras.callbacks.Callback):
+    def __init__(self, epoch):
+        super().__init__()
+        self.epoch = epoch
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.armed = epoch == self.epoch
+
+    def on_train_batch_end(self, batch, logs=None):
+        if self.armed:
+            raise Killed
+
+
+def run(case, folder, *more, **options):
+    """Trains from the start of a script, with all that a callback may remember."""
+    keras.utils.set_random_seed(3)
+    model = case.compiled(jit_compile=False)
+    watch = tf_geco.GECOCallback(
+        every=1, patience=50, restore_best_weights=True, checkpoint=str(folder / "best.keras")
+    )
+    backup = tf_geco.callbacks.Backup(str(folder / "backup.weights.h5"))
+    callbacks = [backup, watch, *more]  # in the order that is hardest
+    data = batches(case.data(40)).repeat() if "steps_per_epoch" in options else batches(case.data())
+    model.fit(data, epochs=EPOCHS, verbose=0, callbacks=callbacks, **options)
+    return model, watch
+
+
+STREAM = {"steps_per_epoch": STEPS}
+
+
+@pytest.mark.parametrize(("name", "options"), [*((name, STREAM) for name in MODELS), ("dense", {})])
+def test_a_killed_training_ends_as_one_that_was_not(name, options, tmp_path):
+    case = MODELS[name]
+    folders = [tmp_path / "whole", tmp_path / "killed"]
+    for folder in folders:
+        folder.mkdir()
+    whole, watched = run(case, folders[0], **options)
+    for epoch in (2, 3) if name == "dense" else (2,):
+        with pytest.raises(Killed):
+            run(case, folders[1], Kill(epoch), **options)
+    resumed, watch = run(case, folders[1], **options)
+    # Threads add the gradients of ConvDRAW's steps in any order; of all others bit for bit.
+    tolerance = 1e-4 if "draw" in case.build().name else 0
+    assert_same_weights(whole, resumed, rtol=tolerance, atol=tolerance)
+    slots = zip(whole.optimizer.variables, resumed.optimizer.variables, strict=True)
+    for a, b in slots:
+        np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
+    for name, column in watched.trajectory.arrays().items():
+        found = watch.trajectory.arrays()[name]
+        np.testing.assert_allclose(found, column, rtol=tolerance, atol=tolerance)
+    assert (watch.best_epoch, watch._best.waited) == (watched.best_epoch, watched._best.waited)
+    assert watch._seen == pytest.approx(np.array(watched._seen), rel=max(tolerance, 1e-12))
+
+
+def test_a_finished_training_is_not_repeated(tmp_path):
+    case = MODELS["dense"]
+    first, _ = run(case, tmp_path)
+    second, watch = run(case, tmp_path)
+    assert_same_weights(first, second, rtol=0, atol=0)
+    assert int(second.objective.step) == int(first.objective.step)
+
+
+def test_a_model_without_weights_is_refused(tmp_path):
+    networks = tf_geco.models.dense_networks((6,), latent_dim=2, hidden=(8,))
+    encoder = keras.Sequential([keras.layers.Dense(4)])
+    posterior = tf_geco.posteriors.DiagonalNormal(2)
+    objective = tf_geco.GECO([tf_geco.constraints.ReconstructionError(0.1)])
+    model = tf_geco.VAE(encoder, networks[1], posterior, objective)
+    model.compile("adam")
+    backup = tf_geco.callbacks.Backup(str(tmp_path / "backup.weights.h5"))
+    with pytest.raises(ValueError, match="test_on_batch"):
+        model.fit(MODELS["dense"].data(), verbose=0, callbacks=[backup])
+
+
+@pytest.mark.parametrize("make", [tf_geco.callbacks.Backup])
+def test_names_of_files_are_checked(make):
+    with pytest.raises(ValueError, match=r"weights\.h5"):
+        make("backup")
+    with pytest.raises(ValueError, match="`checkpoint` must end"):
+        tf_geco.GECOCallback(checkpoint="best")
+
+
+@pytest.mark.parametrize("kind", ["model.keras", "model.weights.h5"])
+def test_a_file_is_whole_or_as_it_was(kind, tmp_path, monkeypatch):
+    """A write that ends in the middle leaves the file before it."""
+    model = MODELS["dense"].compiled()
+    path = tmp_path / kind
+    write = model.save if kind.endswith(".keras") else model.save_weights
+    write(path)
+    before = path.read_bytes()
+
+    def killed(store):
+        raise Killed
+
+    monkeypatch.setattr(model.encoder, "save_own_variables", killed)
+    with pytest.raises(Killed):
+        write(path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_best_model_is_the_one_in_the_file(tmp_path):
+    case, path = MODELS["dense"], tmp_path / "best.keras"
+    model = case.compiled()
+    callback = tf_geco.GECOCallback(checkpoint=str(path), restore_best_weights=True)
+    history = model.fit(batches(case.data()), epochs=6, verbose=0, callbacks=[callback]).history
+    assert callback.best_epoch == int(np.argmin(history["rank"]))
+    best = keras.models.load_model(path)
+    for a, b in zip(best.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def test_rank_orders_feasible_epochs_first(tmp_path):
+    rank = tf_geco.callbacks.best.rank_of
+    feasible = [rank(True, cost, 0.04) for cost in (-5.0, 0.0, 3.0, 40.0, 1e6)]
+    others = [rank(False, cost, excess) for cost, excess in ((1.0, 0.06), (0.0, 0.5), (9.0, 70.0))]
+    assert feasible + others == sorted(feasible + others)
+    assert max(feasible) < 1.0 <= min(others)
+    assert rank(True, np.nan, 0.0) == rank(False, 1.0, np.nan) == np.inf

@@ -3,8 +3,8 @@
     python benchmarks/kills.py              # 50 kills for each kind of backup
     python benchmarks/kills.py --kills 5
 
-A small VAE trains with many short epochs, so that many kills (SIGKILL) fall into the writing of a file.
-It is started again until it ends, and is then compared with a training without interruption, bit
+A small VAE trains with many short epochs, so that many kills (SIGKILL) fall into the writing of a
+file. It is started again until it ends, and then compared with a training that was not killed, bit
 for bit: weights, multipliers, averages, optimizer, noise; trajectory, best weights, patience.
 """
 

@@ -10,8 +10,8 @@ says which one this is; the first is the chief:
     TF_CONFIG='{"cluster": {"worker": ["10.0.0.1:2222", "10.0.0.2:2222"]},
                 "task": {"type": "worker", "index": 0}}' python examples/distributed.py
 
-If a worker dies, the others end with an error that names it. Run the same command again, and training
-goes on with the epoch in which it stopped. docs/distributed.md has more.
+If a worker dies, the others end with an error that names it. Run the same command again, and
+training goes on with the epoch in which it stopped. docs/distributed.md has more.
 """
 
 import argparse
@@ -22,11 +22,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import keras
+import tensorflow as tf
+
+import tf_geco
+
 OUTPUTS = Path("outputs/distributed")
 
 
 def launch(number, arguments):
-    """Starts workers on this machine and waits for them; if one fails, TensorFlow ends the others."""
+    """Starts workers on this machine and waits; if one fails, TensorFlow ends the others."""
     ports = [free_port() for _ in range(number)]
     cluster = {"worker": [f"localhost:{port}" for port in ports]}
     workers = []
@@ -57,16 +62,9 @@ def free_port():
 
 def train(options):
     """Trains as one worker of those that TF_CONFIG names."""
-    import tensorflow as tf
-
     strategy = tf.distribute.MultiWorkerMirroredStrategy()  # before anything else runs
-
-    import keras
-
-    import tf_geco
-
     keras.utils.set_random_seed(0)  # the same first weights on each worker
-    train, test = tf_geco.datasets.load("mnist5k", batch_size=options.batch_size)
+    train, _ = tf_geco.datasets.load("mnist5k", batch_size=options.batch_size)
     with strategy.scope():
         model = tf_geco.VAE(
             *tf_geco.models.conv_networks((28, 28, 1), latent_dim=32),

@@ -41,7 +41,8 @@ def test_a_killed_worker_ends_the_others_by_name_and_a_restart_resumes(tmp_path)
     file = tmp_path / "backup.weights.h5"
     (chief, other), _ = start(tmp_path, 2, [f"backup {file}"])
     while not file.exists():
-        assert chief.poll() is None and other.poll() is None
+        assert chief.poll() is None
+        assert other.poll() is None
         time.sleep(0.1)
     other.kill()
     log = chief.communicate(timeout=60)[0]  # the promise: within a minute

@@ -1,4 +1,4 @@
-"""What a training is compared by, on one device and on several workers, and how to start workers."""
+"""What a training is compared by, on one device and on several workers, and how to start these."""
 
 import contextlib
 import socket
@@ -65,12 +65,9 @@ def measured(name, strategy=None):
         model.compile(keras.optimizers.Adam(1e-2))
     train = distributed(strategy, examples(case, name, 20))
     held = distributed(strategy, examples(case, name, 14))
-    options = {
-        "validation_data": held,
-        "validation_steps": 2,
-        "callbacks": [tf_geco.GECOCallback()],
-    }
-    history = model.fit(train, steps_per_epoch=3, epochs=2, verbose=0, **options).history
+    options = {"validation_steps": 2, "callbacks": [tf_geco.GECOCallback()], "verbose": 0}
+    options |= {"steps_per_epoch": 3, "epochs": 2, "validation_data": held}
+    history = model.fit(train, **options).history
     evaluated = model.evaluate(held, steps=2, verbose=0, return_dict=True)
     found = {"logs": history, "evaluated": evaluated, "measures": measures(model, case)}
     return keras.tree.map_structure(lambda part: np.asarray(part, "float64").tolist(), found)

@@ -11,7 +11,7 @@ from tests.training.recomputed import assert_same_weights
 EPOCHS, STEPS = 5, 2
 
 
-class Killed(Exception):
+class KilledError(Exception):
     """Ends a training as a signal would, in the middle of an epoch."""
 
 
@@ -25,7 +25,7 @@ class Kill(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch, logs=None):
         if self.armed:
-            raise Killed
+            raise KilledError
 
 
 def run(case, folder, *more, **options):
@@ -53,7 +53,7 @@ def test_a_killed_training_ends_as_one_that_was_not(name, options, tmp_path):
         folder.mkdir()
     whole, watched = run(case, folders[0], **options)
     for epoch in (2, 3) if name == "dense" else (2,):
-        with pytest.raises(Killed):
+        with pytest.raises(KilledError):
             run(case, folders[1], Kill(epoch), **options)
     resumed, watch = run(case, folders[1], **options)
     # Threads add the gradients of ConvDRAW's steps in any order; of all others bit for bit.
@@ -62,8 +62,8 @@ def test_a_killed_training_ends_as_one_that_was_not(name, options, tmp_path):
     slots = zip(whole.optimizer.variables, resumed.optimizer.variables, strict=True)
     for a, b in slots:
         np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
-    for name, column in watched.trajectory.arrays().items():
-        found = watch.trajectory.arrays()[name]
+    for part, column in watched.trajectory.arrays().items():
+        found = watch.trajectory.arrays()[part]
         np.testing.assert_allclose(found, column, rtol=tolerance, atol=tolerance)
     assert (watch.best_epoch, watch._best.waited) == (watched.best_epoch, watched._best.waited)
     assert watch._seen == pytest.approx(np.array(watched._seen), rel=max(tolerance, 1e-12))
@@ -72,7 +72,7 @@ def test_a_killed_training_ends_as_one_that_was_not(name, options, tmp_path):
 def test_a_finished_training_is_not_repeated(tmp_path):
     case = MODELS["dense"]
     first, _ = run(case, tmp_path)
-    second, watch = run(case, tmp_path)
+    second, _ = run(case, tmp_path)
     assert_same_weights(first, second, rtol=0, atol=0)
     assert int(second.objective.step) == int(first.objective.step)
 
@@ -107,10 +107,10 @@ def test_a_file_is_whole_or_as_it_was(kind, tmp_path, monkeypatch):
     before = path.read_bytes()
 
     def killed(store):
-        raise Killed
+        raise KilledError
 
     monkeypatch.setattr(model.encoder, "save_own_variables", killed)
-    with pytest.raises(Killed):
+    with pytest.raises(KilledError):
         write(path)
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]

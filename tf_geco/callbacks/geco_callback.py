@@ -22,7 +22,7 @@ class GECOCallback(keras.callbacks.Callback):
     It observes: the state of the algorithm lives in the objective, so training is the same without
     it. Every epoch it adds to the logs, and so to the progress bar and the history: `lambda`,
     `beta` (1 / lambda, for a single constraint) and `C_ma`, and with `hold_on="validation"` `gap`;
-    and `rank`, by which the best epoch is chosen, for `ModelCheckpoint(monitor="rank", mode="min")`.
+    and `rank`, by which the best epoch is chosen: `ModelCheckpoint(monitor="rank", mode="min")`.
 
     Each `fit` starts patience and best weights anew, and another model a new trajectory. What
     counts as feasible is what the logs of the epoch say; of epochs that are not, the one with the

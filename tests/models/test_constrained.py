@@ -115,6 +115,38 @@ def test_costs_are_losses_names_or_functions_and_survive_saving(cost, tmp_path):
     np.testing.assert_array_equal(copy.objective.multiplier, model.objective.multiplier)
 
 
+@pytest.mark.parametrize(
+    ("loss", "units", "labels"),
+    [
+        ("binary_crossentropy", 1, lambda y: y),
+        ("mse", 1, lambda y: y.astype("float32")),
+        ("hinge", 1, lambda y: y),
+        ("sparse_categorical_crossentropy", 2, lambda y: y),
+    ],
+)
+def test_labels_may_be_a_vector_or_a_column_as_in_keras(loss, units, labels):
+    random = np.random.default_rng(0)
+    x, y = random.random((8, 3), "float32"), random.integers(0, 2, 8)
+    network = keras.Sequential([keras.Input((3,)), keras.layers.Dense(units, "sigmoid")])
+    network.compile(loss=loss)
+    expected = network.evaluate(x, labels(y), verbose=0)
+    for given in (labels(y), labels(y)[:, None]):
+        bound = from_function(first_weight, 10.0, "first")
+        model = tf_geco.models.Constrained(network, loss, tf_geco.GECO([bound]))
+        model.compile("sgd")
+        found = model.evaluate(x, given, verbose=0, return_dict=True)["cost"]
+        assert found == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_bound_on_false_negatives_is_held_and_checked(capsys, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["false_negatives.py", "--rates", "0.02", "--epochs", "30"])
+    example("false_negatives").main()
+    printed = capsys.readouterr().out
+    missed = float(printed.split("missed: ")[1].split("%")[0])
+    assert missed <= 2.0
+    assert "cannot say" in printed  # 47 malignant tumours prove no rate of 2 %
+
+
 def test_several_inputs_and_outputs():
     a, b = keras.Input((3,), name="a"), keras.Input((2,), name="b")
     joined = keras.layers.Concatenate()([a, b])

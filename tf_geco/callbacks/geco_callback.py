@@ -12,7 +12,7 @@ from tf_geco.callbacks.tensorboard import Board
 from tf_geco.callbacks.trajectory import Trajectory
 from tf_geco.checks import positive_integer
 from tf_geco.objectives import GECO
-from tf_geco.objectives.objective import Objective
+from tf_geco.objectives.objective import Objective, objective_of
 from tf_geco.strategies import worker_of
 
 
@@ -100,12 +100,7 @@ class GECOCallback(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Starts the record, or continues that of an earlier `fit` of the same model."""
-        objective = getattr(self.model, "objective", None)
-        if not isinstance(objective, Objective):
-            raise ValueError(
-                "`GECOCallback` observes models that have a `tf_geco` objective as `objective`. "
-                f"Received: a model of type {type(self.model).__name__}."
-            )
+        self.objective = objective = objective_of(self.model)
         if self.trajectory is None or not self.trajectory.belongs_to(objective):
             self.trajectory = Trajectory(objective)
         self._seen: list[list[float]] = []
@@ -113,12 +108,14 @@ class GECOCallback(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         """Records every few steps."""
+        if not self.trajectory:
+            self._check_plan()
         if batch % self.every < self.model.steps_per_execution:
             self.trajectory.record()
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Logs, keeps the best weights, and decides whether to stop."""
-        objective = self.model.objective
+        objective = self.objective
         self.trajectory.record()
         logs = {} if logs is None else logs
         logs.update({name: float(value) for name, value in objective.logs().items()})
@@ -134,10 +131,22 @@ class GECOCallback(keras.callbacks.Callback):
     def on_train_end(self, logs: dict | None = None) -> None:
         """Says which constraints do not hold, and restores the best weights, if asked to."""
         restores = self.restore_best_weights and self._best.weights is not None
-        if isinstance(self.model.objective, GECO) and not (restores and self._best.holds):
-            self._report(self.model.objective)
+        if isinstance(self.objective, GECO) and not (restores and self._best.holds):
+            self._report(self.objective)
         if restores:
             self.model.set_weights(self._best.weights)
+
+    def _check_plan(self) -> None:
+        """Warns once if a training loop of the user's own has not said how long it will be."""
+        params = self.params or {}
+        if not int(self.objective.planned_steps) and params.get("steps"):
+            steps = params["steps"] * params["epochs"]
+            warnings.warn(
+                "The objective does not know how many steps there will be, by which it paces "
+                f"itself: call `{self.objective.name}.plan({steps})` before `fit`. The `fit` of "
+                "tf_geco's own models does so.",
+                stacklevel=2,
+            )
 
     def get_state(self) -> dict[str, np.ndarray]:
         """Returns what `Backup` keeps: trajectory, epochs, best weights and patience."""

@@ -151,12 +151,12 @@ class Constraint(keras.layers.Layer):
         """Returns what a violation of one `scale` is worth in the loss when lambda is 1."""
         return 1.0
 
-    def first_multiplier(self, latents: int) -> float:
+    def first_multiplier(self, latents: int | None) -> float:
         """Returns the lambda that weighs a violation of 100 % as half a nat for each latent.
 
-        lambda_0 = latents / (2 nats), at most 1
+        lambda_0 = latents / (2 nats), at most 1, which it is where there are no latents
         """
-        return min(1.0, latents / (2.0 * float(self.nats())))
+        return 1.0 if latents is None else min(1.0, latents / (2.0 * float(self.nats())))
 
     @property
     def is_likelihood(self) -> bool:
@@ -232,12 +232,13 @@ class Sized(Constraint):
         """Returns D / 2."""
         return size_of(self) / 2
 
-    def first_multiplier(self, latents: int) -> float:
+    def first_multiplier(self, latents: int | None) -> float:
         """Returns d / D, the least that a linear Gaussian model of d latents needs; at least 0.03.
 
-        Far below 0.03 all latents collapse at first. Where d >= D, d / D says nothing: 0.05.
+        Far below 0.03 all latents collapse at first. Where d >= D, or d is not known, d / D says
+        nothing: 0.05.
         """
-        share = latents / size_of(self)
+        share = 1.0 if latents is None else latents / size_of(self)
         return max(share, FEW_LATENTS) if share < 1.0 else OVERCOMPLETE
 
 

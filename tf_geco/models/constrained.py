@@ -125,8 +125,18 @@ def _of_one_rank(values: Any, y: Any, outputs: Any) -> Any:
     return values
 
 
+def _of_same_rank(y: Any, outputs: Any) -> tuple[Any, Any]:
+    """Returns labels `[B]` as a column where outputs are one, as the `compile` of Keras does."""
+    if not (tf.is_tensor(y) and tf.is_tensor(outputs)):
+        return y, outputs
+    if y.shape.rank == outputs.shape.rank - 1 and outputs.shape[-1] == 1:
+        return y[..., tf.newaxis], outputs
+    return y, outputs
+
+
 def _per_example(cost: Any) -> Callable:
     """Returns a function (y, outputs) -> values and counts, `[B]` each."""
+    of_keras = isinstance(cost, str | keras.losses.Loss)
     function = keras.losses.get(cost) if isinstance(cost, str) else cost
     function = function.call if isinstance(function, keras.losses.Loss) else function
     if not callable(function):
@@ -138,6 +148,8 @@ def _per_example(cost: Any) -> Callable:
         if y is None:
             values = tf.cast(function(y, outputs), tf.float32)
             return tf.reduce_mean(values, range(1, values.shape.rank or 1))
+        if of_keras:
+            y, outputs = _of_same_rank(y, outputs)
         values = tf.cast(Unreduced(function)(y, outputs), tf.float32)
         axes = range(1, values.shape.rank or 1)
         counts = tf.reduce_mean(Counted(function)(y, outputs), axes)

@@ -11,7 +11,7 @@ import tensorflow as tf
 from tf_geco.constraints import Constraint
 from tf_geco.multipliers import PlannedPace, Rule
 
-RESERVED = ("loss", "cost", "kl", "skipped", "feasible", "lambda", "beta", "C_ma", "gap")
+RESERVED = ("loss", "cost", "kl", "skipped", "feasible", "lambda", "beta", "C_ma", "gap", "rank")
 
 
 def checked_constraints(constraints: Sequence[Constraint]) -> Sequence[Constraint]:
@@ -118,7 +118,5 @@ def first_multiplier(constraint: Constraint, latents: int | None, given: float |
     """Returns the lambda that a constraint starts with: the given, or of `"auto"` its own."""
     if given != "auto":
         return float(given)
-    if latents is None:
-        return 1.0
     with tf.init_scope():
         return constraint.first_multiplier(latents)

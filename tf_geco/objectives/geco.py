@@ -52,8 +52,8 @@ class GECO(Objective):
         initial_multiplier: A positive number, or `"auto"`: the lambda that weighs a violation of
             100 % as half a nat for each latent dimension, at most 1. For a reconstruction error
             that is d / D, the least any solution needs (a linear Gaussian model has lambda =
-            d / (D - rest)), but at least 0.03, and 0.05 with more latents than values (ConvDRAW).
-            Coming from below never overspends KL. It is 1 where the outputs have no `"latents"`.
+            d / (D - rest)), but at least 0.03, and 0.05 with more latents than values, or with no
+            `"latents"` among the outputs. Coming from below never overspends KL.
         band: Relative violation, C / scale, that still counts as feasible. At 0.05 a reconstruction
             error may be 2.5 % above its tolerance: about the noise of a moving average.
         bounds: Least and greatest lambda, or a list of such pairs, one for each constraint. The

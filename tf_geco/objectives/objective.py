@@ -4,6 +4,7 @@ import weakref
 from collections.abc import Sequence
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from tf_geco.configs import rebuilt
@@ -233,3 +234,18 @@ class Objective(Planned):
     def from_config(cls, config: dict[str, Any]) -> "Objective":
         """Makes the objective that `get_config` described."""
         return rebuilt(cls, config)
+
+
+def objective_of(model: keras.Model) -> Objective:
+    """Returns the objective of a model, under whatever name it has there.
+
+    Raises:
+        ValueError: If the model has none, or several.
+    """
+    found = {id(part): part for part in model.layers if isinstance(part, Objective)}
+    if len(found) != 1:
+        raise ValueError(
+            "The model must have one objective of tf_geco among its attributes. Received: a model "
+            f"of type {type(model).__name__} with {len(found)}."
+        )
+    return next(iter(found.values()))

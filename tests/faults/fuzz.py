@@ -21,8 +21,8 @@ def outcome(name, arguments):
     """Returns `"trained"` or `"refused"`.
 
     Raises:
-        AssertionError: If it does neither: another error, one that names no argument, a step that is
-            not taken, or a model that is another after loading.
+        AssertionError: If it does neither: an error of another kind or without a name, a step that
+            is not taken, or a model that is another after loading.
     """
     subject = SUBJECTS[name]
     keras.utils.clear_session(free_memory=False)

@@ -1,9 +1,5 @@
 """Who the fuzz gives arguments to: each public class and function that people configure."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
-
 import keras
 from hypothesis import strategies as st
 
@@ -11,87 +7,23 @@ import tf_geco
 from tests.constraints.cases import brightness
 from tests.faults import made
 from tests.faults import values as v
+from tests.faults.uses import (
+    Subject,
+    as_prior,
+    between,
+    by,
+    classified,
+    given,
+    images_of,
+    of,
+    parts,
+    tolerance,
+    under,
+    with_features,
+    with_networks,
+    with_posterior,
+)
 from tf_geco import constraints, datasets, models, multipliers, posteriors
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A public class or function, and what it can be given.
-
-    Args:
-        make: Keyword arguments -> what is made of them.
-        use: Trains what was made for two steps, then saves and loads it.
-        arguments: A strategy for each argument.
-        base: Makes the arguments that are given where the fuzz gives none.
-    """
-
-    make: Callable
-    use: Callable
-    arguments: dict[str, st.SearchStrategy]
-    base: Callable[[], dict] = dict
-
-
-def under(constraint: Any) -> None:
-    """Trains under a constraint, or a list of several."""
-    several = constraint if isinstance(constraint, list) else [constraint]
-    made.trained(made.vae(tf_geco.GECO(several)))
-
-
-def by(rule: Any) -> None:
-    made.trained(made.vae(tf_geco.GECO([v.error()], rule=rule)))
-
-
-def of(objective: Any) -> None:
-    made.trained(made.vae(objective))
-
-
-def with_posterior(posterior: Any) -> None:
-    made.trained(made.vae(parts=made.networks(posterior.latent_dim), posterior=posterior))
-
-
-def with_networks(parts: tuple) -> None:
-    made.trained(made.vae(parts=parts), made.images(parts[0].input_shape[1:]))
-
-
-def with_features(features: Any) -> None:
-    under(constraints.FeatureReconstructionError(0.1, features))
-
-
-def as_prior(prior: Any) -> None:
-    made.trained(made.vae(prior=prior, parts=made.networks(prior.latent_dim)))
-
-
-def images_of(model: Any) -> None:
-    shape = getattr(model, "image_shape", made.IMAGES)
-    made.trained(model, made.images(shape))
-
-
-def classified(network: Any) -> None:
-    """Trains a preset classifier for two steps, and measures with it."""
-    x = made.images(network.input_shape[1:])
-    network.fit(x, made.labels(), batch_size=2, verbose=0)
-    measured = tf_geco.GECO([constraints.ClassificationAccuracy(0.5, network)])
-    made.trained(made.vae(measured, made.networks(shape=x.shape[1:])), x)
-
-
-def given(**makers: Callable) -> Callable[[], dict]:
-    """Returns what makes the arguments that a subject cannot do without."""
-    return lambda: {name: make() for name, make in makers.items()}
-
-
-def tolerance(value: float, **makers: Callable) -> Callable[[], dict]:
-    return given(tolerance=lambda: value, **makers)
-
-
-def parts() -> dict:
-    encoder, decoder = made.networks()
-    rest = {"posterior": posteriors.DiagonalNormal(3), "objective": made.geco()}
-    return {"encoder": encoder, "decoder": decoder, **rest}
-
-
-def between(**arguments: Any) -> Any:
-    return constraints.between(brightness, **arguments)
-
 
 ASKED = {"tolerance": v.NUMBERS, "form": v.FORMS, "name": v.NAMES}
 OPTIONS = {"scale": v.NUMBERS, "nats": v.NUMBERS, "proxy": v.FUNCTIONS, "where": v.FUNCTIONS}
@@ -177,9 +109,7 @@ three = given(latent_dim=lambda: 3)
 constrained = given(constraints=lambda: [v.error()])
 OBJECTIVES = {
     "GECO": Subject(tf_geco.GECO, of, GECO, constrained),
-    "algorithm_1": Subject(
-        tf_geco.GECO.algorithm_1, of, {**GECO, "rate": v.NUMBERS}, constrained
-    ),
+    "algorithm_1": Subject(tf_geco.GECO.algorithm_1, of, {**GECO, "rate": v.NUMBERS}, constrained),
     "ELBO": Subject(tf_geco.ELBO, of, {**ELBO, "name": v.NAMES}),
     "PlannedPace": Subject(multipliers.PlannedPace, by, {"gain": v.NUMBERS, "share": v.NUMBERS}),
     "Exponential": Subject(multipliers.Exponential, by, {"rate": v.NUMBERS}),
@@ -187,7 +117,10 @@ OBJECTIVES = {
         posteriors.DiagonalNormal, with_posterior, {**LATENTS, "max_log_scale": v.NUMBERS}, three
     ),
     "RealNVP": Subject(
-        posteriors.RealNVP, with_posterior, {**LATENTS, **FLOW}, given(latent_dim=lambda: 3, hidden=lambda: 4)
+        posteriors.RealNVP,
+        with_posterior,
+        {**LATENTS, **FLOW},
+        given(latent_dim=lambda: 3, hidden=lambda: 4),
     ),
     "StandardNormal": Subject(posteriors.StandardNormal, as_prior, LATENTS, three),
 }
@@ -200,13 +133,13 @@ CLASSIFIER = {
     "image_shape": v.SHAPES,
     "classes": v.SIZES,
     "filters": v.WIDTHS,
-    "learning_rate": v.NUMBERS,
+    "learning_rate": v.RATES,
 }
 SMALL = given(image_shape=lambda: made.IMAGES, classes=lambda: 2, filters=lambda: (2, 3))
 MODEL = {"objective": v.OBJECTIVES, "seed": v.SEEDS, "max_skipped": v.SIZES, "name": v.NAMES}
 DRAW = {
-    **{name: v.SIZES for name in ("steps", "latent_channels", "hidden_channels", "kernel_size")},
-    **{name: v.FLAGS for name in ("share_weights", "learn_sigma", "unroll", "rematerialize")},
+    **dict.fromkeys(("steps", "latent_channels", "hidden_channels", "kernel_size"), v.SIZES),
+    **dict.fromkeys(("share_weights", "learn_sigma", "unroll", "rematerialize"), v.FLAGS),
     "image_shape": v.SHAPES,
     "representation": v.LAYERS,
     "context_shape": v.SHAPES,

@@ -37,5 +37,6 @@ def outcome(name, arguments):
 
 
 def named(message, arguments):
-    """Returns whether a message names one of the arguments as a word of its own."""
+    """Returns whether a message names an argument as a word of its own, or a constraint."""
+    arguments = [*arguments, "Constraint '"]
     return any(re.search(rf"\b{argument}\b", message) for argument in arguments)

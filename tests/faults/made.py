@@ -55,9 +55,14 @@ def vae(objective=None, parts=None, posterior=None, **options):
     return tf_geco.VAE(encoder, decoder, posterior, objective, **options)
 
 
+def labelled(model, x=None, **options):
+    """Trains a model for two steps on labelled data, and saves and loads it."""
+    trained(model, x, labels(), **options)
+
+
 def trained(model, x=None, y=None, **options):
     """Trains a model for two steps, and saves and loads it."""
-    x, y = images() if x is None else x, labels() if y is None else y
+    x = images() if x is None else x
     model.compile(keras.optimizers.Adam(1e-3), run_eagerly=True)
     with warnings.catch_warnings():
         # A batch that is left out is a step too few, below.
@@ -84,7 +89,7 @@ def drawn(model):
     x = images(model.image_shape)
     if model.context_shape is not None:
         x = {"context": images(model.context_shape[1:]), "target": x}
-    trained(model, x)
+    labelled(model, x)
 
 
 def watched(callback):
@@ -93,7 +98,7 @@ def watched(callback):
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         try:
-            trained(vae(), callbacks=[callback])
+            labelled(vae(), callbacks=[callback])
         finally:
             os.chdir(here)
 

@@ -13,6 +13,7 @@ from tests.faults.uses import (
     between,
     by,
     classified,
+    fitted,
     given,
     images_of,
     of,
@@ -212,6 +213,12 @@ FROM_ARRAYS = {
     "seed": v.SEEDS,
 }
 OTHERS = {
+    "fit": Subject(
+        dict,
+        fitted,
+        {"data": v.DATA, "mask": v.DATA, "sample_weight": v.DATA},
+        given(data=made.images),
+    ),
     "GECOCallback": Subject(tf_geco.GECOCallback, made.watched, CALLBACK),
     "load": Subject(datasets.load, made.taken, POINTS, given(name=lambda: "mixture_of_lines")),
     "from_arrays": Subject(

@@ -33,23 +33,23 @@ class Subject:
 def under(constraint: Any) -> None:
     """Trains under a constraint, or a list of several."""
     several = constraint if isinstance(constraint, list) else [constraint]
-    made.trained(made.vae(tf_geco.GECO(several)))
+    made.labelled(made.vae(tf_geco.GECO(several)))
 
 
 def by(rule: Any) -> None:
-    made.trained(made.vae(tf_geco.GECO([v.error()], rule=rule)))
+    made.labelled(made.vae(tf_geco.GECO([v.error()], rule=rule)))
 
 
 def of(objective: Any) -> None:
-    made.trained(made.vae(objective))
+    made.labelled(made.vae(objective))
 
 
 def with_posterior(posterior: Any) -> None:
-    made.trained(made.vae(parts=made.networks(posterior.latent_dim), posterior=posterior))
+    made.labelled(made.vae(parts=made.networks(posterior.latent_dim), posterior=posterior))
 
 
 def with_networks(parts: tuple) -> None:
-    made.trained(made.vae(parts=parts), made.images(parts[0].input_shape[1:]))
+    made.labelled(made.vae(parts=parts), made.images(parts[0].input_shape[1:]))
 
 
 def with_features(features: Any) -> None:
@@ -57,12 +57,12 @@ def with_features(features: Any) -> None:
 
 
 def as_prior(prior: Any) -> None:
-    made.trained(made.vae(prior=prior, parts=made.networks(prior.latent_dim)))
+    made.labelled(made.vae(prior=prior, parts=made.networks(prior.latent_dim)))
 
 
 def images_of(model: Any) -> None:
     shape = getattr(model, "image_shape", made.IMAGES)
-    made.trained(model, made.images(shape))
+    made.labelled(model, made.images(shape))
 
 
 def classified(network: Any) -> None:
@@ -71,7 +71,14 @@ def classified(network: Any) -> None:
     network.run_eagerly = True
     network.fit(x, made.labels(), batch_size=2, verbose=0)
     measured = tf_geco.GECO([constraints.ClassificationAccuracy(0.5, network)])
-    made.trained(made.vae(measured, made.networks(shape=x.shape[1:])), x)
+    made.labelled(made.vae(measured, made.networks(shape=x.shape[1:])), x)
+
+
+def fitted(arguments: dict) -> None:
+    """Trains a small VAE on data of any shape and type, with whatever goes beside them."""
+    model, mask = made.vae(), arguments.pop("mask", None)
+    y = None if mask is None else {"mask": mask}
+    made.trained(model, arguments.pop("data"), y, **arguments)
 
 
 def given(**makers: Callable) -> Callable[[], dict]:

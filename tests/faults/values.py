@@ -69,5 +69,8 @@ COSTS = fresh(lambda: constraints.KLDivergence(3.0), error) | ODD
 RULES = fresh(multipliers.PlannedPace, multipliers.Exponential, lambda: multipliers.Exponential)
 OBJECTIVES = fresh(made.geco, tf_geco.ELBO, lambda: tf_geco.GECO) | ODD
 PAIRS = st.tuples(NUMBERS, NUMBERS) | st.lists(st.just((0.1, 2.0)), max_size=3) | NUMBERS
+AXES = st.lists(st.integers(0, 3), max_size=3).map(tuple) | st.just(made.IMAGES)
+KINDS = st.sampled_from(["float32", "float64", "float16", "uint8", "int64", "bool"])
+DATA = st.builds(lambda axes, kind: np.ones((4, *axes), kind), AXES, KINDS) | ODD
 ARRAYS = st.lists(st.integers(0, 4), max_size=4).map(np.ones)
 ARRAYS = ARRAYS | fresh(lambda: np.ones((4, 2), "uint8"), lambda: {"a": np.ones(4)}) | ODD

@@ -68,8 +68,17 @@ class LatentVariableModel(ObjectiveModel):
     base_metrics = compute_metrics
 
     def check_input(self, x: Any) -> None:
-        """Raises an error if data do not have the shape that the model was built for."""
-        shape = tf.TensorShape(self.target(x).shape)
+        """Raises an error if data are no numbers, or not of the shape of the model's."""
+        target = self.target(x)
+        if not hasattr(target, "shape"):
+            raise ValueError(
+                f"This model takes an array, data of shape {self.data_shape}. "
+                f"Received: data of type {type(target).__name__}."
+            )
+        dtype = tf.as_dtype(target.dtype)
+        if not (dtype.is_floating or dtype.is_integer or dtype.is_bool):
+            raise ValueError(f"This model takes real numbers. Received: data of {dtype.name}.")
+        shape = target.shape
         if self.data_shape is not None and not shape.is_compatible_with(self.data_shape):
             raise ValueError(
                 f"This model is built for data of shape {self.data_shape}. "

@@ -87,8 +87,7 @@ class StandardNormal(keras.layers.Layer):
 
 def takes_features(layer: keras.Layer) -> bool:
     """Returns whether a layer can be called as a prior is, with `features=None`."""
-    parameters = inspect.signature(layer.call).parameters.values()
-    return any(part.name == "features" or part.kind is part.VAR_KEYWORD for part in parameters)
+    return "features" in inspect.signature(layer.call).parameters
 
 
 def bounded_normal(

@@ -106,9 +106,14 @@ class ObjectiveModel(NativeModel):
         before = [(v, tf.identity(v)) for v in statistics(self, self.objective)]
         terms, loss, gradients = self._gradients(batch)
         accept = all_finite([loss, *gradients])
-        self._apply(self._seen(gradients, accept), self._applicable(loss, accept))
+        # Where no example counts all gradients are zero, but the optimizer's momentum is not.
+        counts = tf.reduce_any(terms.sums.over_replicas().known)
+        applies = tf.logical_and(self._applicable(loss, accept), counts)
+        self._apply(self._seen(gradients, accept), applies)
         for variable, old in before:
-            keep = tf.logical_and(accept, tf.reduce_all(tf.math.is_finite(variable)))
+            keep = tf.logical_and(
+                tf.logical_and(accept, counts), tf.reduce_all(tf.math.is_finite(variable))
+            )
             variable.assign(tf.where(keep, variable, old))
         self.progress.update_state(terms.sums, terms.penalty, accept, loss - terms.penalty)
         parts = [batch, terms.outputs, loss]

@@ -20,8 +20,7 @@ import sys
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))  # the laws are those of the tests
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the laws are those of the tests
 
 import hypothesis
 import keras
@@ -35,6 +34,7 @@ import tf_geco
 from tests.faults import soak as lives
 from tests.faults.fuzz import cases, outcome
 
+ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results" / "faults.json"
 FLAT = 0.05  # by how much memory may grow after a quarter of a run
 
@@ -175,8 +175,10 @@ def versions():
     return {"python": platform.python_version(), **found}
 
 
-def keep(record):
-    """Writes the table."""
+def keep(name, rows):
+    """Writes a section of the table, and leaves the others as they are."""
+    record = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
+    record = {**record, name: {"rows": rows, "versions": versions()}}
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(record, indent=1) + "\n")
 
@@ -187,12 +189,11 @@ def main():
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=list(SECTIONS))
     parser.add_argument("--seed", type=int, default=0, help="of fuzz and soak")
     options = parser.parse_args()
-    record = json.loads(RESULTS.read_text()) if RESULTS.exists() else {"sections": {}}
+    rows = []
     for name in tqdm(options.only, unit="section"):
-        record["sections"][name] = SECTIONS[name](options)
+        rows += (found := SECTIONS[name](options))
         if not options.short:
-            keep({**record, "versions": versions()})
-    rows = [line for name in options.only for line in record["sections"][name]]
+            keep(name, found)
     print(table(rows))
     sys.exit(not all(line["holds"] for line in rows))
 

@@ -91,7 +91,7 @@ def test_a_change_of_shape_within_an_epoch_is_refused_with_both_shapes(case):
     good = spoilt(np.array, case.data())
     wide = spoilt(REFUSED["wider"][0], case.data())
     names = state(model).keys()
-    with pytest.raises((ValueError, tf.errors.InvalidArgumentError), match="(?i)shape"):
+    with pytest.raises((ValueError, tf.errors.InvalidArgumentError), match=r"(?i)shape"):
         model.fit(in_order(good, wide), verbose=0)
     assert int(model.objective.step) == 2
     assert all(np.isfinite(value).all() for value in state(model).values())

@@ -4,7 +4,6 @@ import json
 import zipfile
 
 import keras
-import numpy as np
 import pytest
 
 import tf_geco
@@ -77,7 +76,7 @@ FOREIGN = {
 @pytest.mark.parametrize("safe_mode", [True, False])
 def test_code_that_a_file_names_is_not_found(key, kind, safe_mode, tmp_path):
     path = replaced(saved(tmp_path / "m.keras", HOLDERS[key]()), key, FOREIGN[kind])
-    with pytest.raises((TypeError, ValueError), match="register_keras_serializable|must be a"):
+    with pytest.raises((TypeError, ValueError), match=r"register_keras_serializable|must be a"):
         keras.models.load_model(path, safe_mode=safe_mode)
     assert not RAN
 
@@ -103,7 +102,7 @@ def with_lambda():
 @pytest.mark.parametrize("place", ["layer", "constraint"])
 @pytest.mark.filterwarnings("ignore:The object being serialized includes a `lambda`")
 def test_safe_mode_holds_for_lambdas(place, tmp_path):
-    of_lambda = from_function(lambda x, y, o: brightness(x, y, o), 0.4, "mine")
+    of_lambda = from_function(lambda x, y, outputs: outputs["kl"], 0.4, "mine")
     given = with_lambda() if place == "layer" else {"objective": tf_geco.GECO([of_lambda])}
     path = saved(tmp_path / "m.keras", **given)
     with pytest.raises((ValueError, TypeError), match="safe_mode=False"):
@@ -131,7 +130,5 @@ def test_half_a_file_is_refused(cut, tmp_path):
 def test_weights_of_another_shape_are_refused(tmp_path):
     made.vae().save_weights(tmp_path / "m.weights.h5")
     other = made.vae(parts=made.networks(2))
-    before = other.get_weights()
-    with pytest.raises(ValueError, match="shape"):
+    with pytest.raises(ValueError, match="could not be loaded"):
         other.load_weights(tmp_path / "m.weights.h5")
-    assert all(np.isfinite(weight).all() for weight in before)

@@ -42,7 +42,7 @@ def checked_constraints(constraints: Sequence[Constraint]) -> Sequence[Constrain
     return constraints
 
 
-def checked_decay(decay: float | str) -> float | str:
+def checked_decay(decay: Any) -> float | str:
     """Returns the decay of moving averages, in [0, 1), or `"auto"`."""
     if is_word(decay, "auto"):
         return decay

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from tests.faults.fuzz import cases, outcome
 from tests.faults.subjects import SUBJECTS
 
-EXAMPLES = 8
+EXAMPLES = 4
 
 
 @pytest.mark.parametrize("name", SUBJECTS)

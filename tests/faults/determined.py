@@ -1,7 +1,7 @@
 """Trains models of the catalogue with deterministic operations, and prints a digest of each.
 
-`digests` runs it as `python -m tests.faults.determined SEED NAME...`, in a process of its own, because
-determinism is of a process.
+`digests` runs it as `python -m tests.faults.determined SEED NAME...`, in a process of its own,
+because determinism is of a process.
 """
 
 import hashlib

@@ -196,15 +196,7 @@ POINTS = {
     "size": v.SIZES,
     "noise": v.NUMBERS,
 }
-CALLBACK = {
-    "every": v.SIZES,
-    "patience": v.SIZES,
-    "min_delta": v.NUMBERS,
-    "restore_best_weights": v.FLAGS,
-    "log_dir": v.ODD,
-    "images": v.ARRAYS,
-    "csv": v.ODD,
-}
+CALLBACK = {"every": v.SIZES, "patience": v.SIZES}
 FROM_ARRAYS = {
     "x": v.ARRAYS,
     "y": v.ARRAYS,

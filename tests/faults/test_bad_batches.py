@@ -90,12 +90,11 @@ def test_a_change_of_shape_within_an_epoch_is_refused_with_both_shapes(case):
     model = trained(case, jit_compile=False)
     good = spoilt(np.array, case.data())
     wide = spoilt(REFUSED["wider"][0], case.data())
-    names = state(model).keys()
+    before = int(model.objective.step)
     with pytest.raises((ValueError, tf.errors.InvalidArgumentError), match=r"(?i)shape"):
         model.fit(in_order(good, wide), verbose=0)
-    assert int(model.objective.step) == 2
+    assert int(model.objective.step) == before + 1
     assert all(np.isfinite(value).all() for value in state(model).values())
-    assert names == state(model).keys()
 
 
 @every_network

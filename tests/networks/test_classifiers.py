@@ -138,11 +138,14 @@ def test_probabilities_are_float32_under_mixed_precision(make):
     ("make", "message"),
     [
         (lambda: tf_geco.models.classifier((28, 28)), "`image_shape` must be"),
-        (lambda: tf_geco.models.classifier(classes=1), "`classes` at least 2"),
+        (
+            lambda: tf_geco.models.classifier(classes=1),
+            "`classes` must be an integer of at least 2",
+        ),
         (lambda: tf_geco.models.resnet((32, 32)), "`image_shape` must be"),
-        (lambda: tf_geco.models.resnet(classes=1), "`classes` at least 2"),
-        (lambda: tf_geco.models.resnet(filters=()), "`filters` must name at least one stage"),
-        (lambda: tf_geco.models.resnet(blocks=0), "`blocks` be at least 1"),
+        (lambda: tf_geco.models.resnet(classes=1), "`classes` must be an integer of at least 2"),
+        (lambda: tf_geco.models.resnet(filters=()), "`filters` must be positive integers"),
+        (lambda: tf_geco.models.resnet(blocks=0), "`blocks` must be a positive integer"),
     ],
 )
 def test_mistakes_are_named(make, message):

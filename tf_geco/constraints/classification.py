@@ -5,8 +5,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tf_geco.checks import flag
 from tf_geco.constraints.constraint import Constraint
-from tf_geco.constraints.features import as_network
+from tf_geco.constraints.features import as_network, outputs_of
 from tf_geco.constraints.inputs import entry, refuse_misspelt
 from tf_geco.constraints.values import straight_through
 from tf_geco.schedules import Schedule
@@ -72,9 +73,9 @@ class ClassificationAccuracy(Constraint):
         kwargs.setdefault("form", ">=")
         super().__init__(tolerance, name=name, **kwargs)
         self.classifier = as_network(classifier, "classifier")
-        self.from_logits = bool(from_logits)
-        self.strict = bool(strict)
-        if proxy not in ("log_probability", "probability"):
+        self.from_logits = flag(from_logits, "from_logits")
+        self.strict = flag(strict, "strict")
+        if not isinstance(proxy, str) or proxy not in ("log_probability", "probability"):
             raise ValueError(
                 f"`proxy` must be 'log_probability' or 'probability'. Received: proxy={proxy!r}."
             )
@@ -91,9 +92,14 @@ class ClassificationAccuracy(Constraint):
         return tolerance
 
     def build(self, x_shape: Any, y_shape: Any = None, outputs_shape: Any = None) -> None:
-        """Builds the classifier for reconstructions."""
-        if not self.classifier.built:
-            self.classifier(keras.KerasTensor(entry(outputs_shape, "reconstruction", self.name)))
+        """Builds the classifier for reconstructions, and checks that they fit."""
+        shape = entry(outputs_shape, "reconstruction", self.name)
+        scores = outputs_of(self.classifier, shape, "classifier")
+        if len(getattr(scores, "shape", ())) != 2:
+            raise ValueError(
+                "`classifier` must return one vector of class probabilities per example, [B, K]. "
+                f"Received: a classifier that returns {getattr(scores, 'shape', scores)}."
+            )
 
     def measure(self, x: Any, y: Any = None, outputs: Any = None) -> tf.Tensor:
         """Returns the probability of the true class of each example, or 1 if it is right, `[B]`."""

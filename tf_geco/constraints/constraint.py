@@ -79,7 +79,7 @@ class Constraint(keras.layers.Layer):
     ) -> None:
         kwargs.setdefault("dtype", "float32")
         super().__init__(name=name, **kwargs)
-        if form not in ("<=", ">="):
+        if not isinstance(form, str) or form not in ("<=", ">="):
             raise ValueError(f"`form` must be '<=' or '>='. Received: form={form!r}.")
         if type(self).call is not Constraint.call:
             raise TypeError(

@@ -69,7 +69,7 @@ class FeatureReconstructionError(SquaredError):
     def build(self, x_shape: Any, y_shape: Any = None, outputs_shape: Any = None) -> None:
         """Learns the number of features of an example."""
         check_same_shape(x_shape, outputs_shape, self.name)
-        features = keras.tree.flatten(self.features(keras.KerasTensor(x_shape)))
+        features = keras.tree.flatten(outputs_of(self.features, x_shape, "features"))
         self.size = sum(math.prod(feature.shape[1:]) for feature in features)
 
     def measure(self, x: Any, y: Any = None, outputs: Any = None) -> Any:
@@ -145,6 +145,21 @@ class LocalStatistics(keras.layers.Layer):
             "strides": self.strides,
             "epsilon": self.epsilon,
         }
+
+
+def outputs_of(network: keras.Layer, shape: Any, argument: str) -> Any:
+    """Returns what a network makes of data of a shape, as symbolic tensors.
+
+    Raises:
+        ValueError: If it takes no such data.
+    """
+    try:
+        return network(keras.KerasTensor(shape))
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"`{argument}` must take images of the data's shape. Received: {argument}="
+            f"{network!r}, which does not take {tuple(shape)}: {error}"
+        ) from error
 
 
 def as_network(network: Any, argument: str) -> keras.Layer:

@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tf_geco.checks import finite_number, positive_number
+from tf_geco.checks import LEAST, finite_number, positive_number, takes
 from tf_geco.constraints.constraint import Constraint
 from tf_geco.constraints.values import per_example, straight_through
 from tf_geco.schedules import Schedule
@@ -76,21 +76,22 @@ class FunctionConstraint(Constraint):
         **kwargs: Any,
     ) -> None:
         for argument, function in {"fn": fn, "proxy": proxy, "where": where}.items():
-            if not callable(function) and (function is not None or argument == "fn"):
-                raise ValueError(f"`{argument}` must be a function. Received: {function!r}.")
+            if function is not None or argument == "fn":
+                _check_function(function, argument)
+        self.given_scale = None if scale is None else positive_number(scale, "scale")
         super().__init__(tolerance, form=form, name=name, **kwargs)
         self.fn, self.proxy, self.where = fn, proxy, where
-        self.given_scale = None if scale is None else positive_number(scale, "scale")
         self.given_nats = positive_number(nats, "nats")
-        if tolerance == 0 and scale is None:
-            raise ValueError(
-                "A tolerance of 0 needs a `scale`, the violation that counts as 100 %. "
-                f"Received: tolerance={tolerance}, scale=None."
-            )
 
     def check_tolerance(self, tolerance: Any, name: str = "tolerance") -> float:
-        """Returns the tolerance as a float: any finite number."""
-        return finite_number(tolerance, name)
+        """Returns the tolerance as a float: any finite number, or with no scale any but 0."""
+        tolerance = finite_number(tolerance, name)
+        if self.given_scale is None and abs(tolerance) < LEAST:
+            raise ValueError(
+                "A tolerance of 0 needs a `scale`, the violation that counts as 100 %. "
+                f"Received: {name}={tolerance}, scale=None."
+            )
+        return tolerance
 
     def measure(self, x: Any, y: Any = None, outputs: Any = None) -> Any:
         """Returns the function's value for each example, and which of them count, `[B]` each."""
@@ -188,6 +189,7 @@ def between(
     )
     ```
     """
+    low, high = finite_number(low, "low"), finite_number(high, "high")
     if not low < high:
         raise ValueError(f"`low` must be below `high`. Received: low={low}, high={high}.")
     options.setdefault("scale", max(abs(low), abs(high)))
@@ -215,5 +217,14 @@ def equal_to(
     Raises:
         ValueError: If `width` is not positive, or is missing for a value of zero.
     """
+    value = finite_number(value, "value")
     width = positive_number(0.01 * abs(value) if width is None else width, "width")
     return between(fn, value - width, value + width, name, **options)
+
+
+def _check_function(function: Any, argument: str) -> None:
+    """Raises an error if an argument cannot be called with x, y and outputs."""
+    if not callable(function) or not takes(function, "x", "y", "outputs"):
+        raise ValueError(
+            f"`{argument}` must be a function of (x, y, outputs). Received: {function!r}."
+        )

@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from tf_geco.checks import finite_number, positive_number
+from tf_geco.checks import finite_number, positive_number, takes
 from tf_geco.constraints.constraint import Constraint, size_of
 from tf_geco.constraints.inputs import any_observed, entry, mask_of
 from tf_geco.schedules import Schedule
@@ -79,12 +79,18 @@ class NegativeLogLikelihood(Constraint):
         name: str | None = "negative_log_likelihood",
         **kwargs: Any,
     ) -> None:
-        if unit not in UNITS:
+        if not isinstance(unit, str) or unit not in UNITS:
             raise ValueError(f"`unit` must be one of {', '.join(UNITS)}. Received: unit={unit!r}.")
-        if not callable(likelihood) and likelihood not in LIKELIHOODS:
+        known = isinstance(likelihood, str) and likelihood in LIKELIHOODS
+        if not known and not (callable(likelihood) and takes(likelihood, "parameters")):
             raise ValueError(
                 "`likelihood` must be a function that returns a distribution, or one of "
                 f"{', '.join(map(repr, LIKELIHOODS))}. Received: likelihood={likelihood!r}."
+            )
+        if not isinstance(parameters, str):
+            raise ValueError(
+                "`parameters` must name an entry of the model's outputs. "
+                f"Received: parameters={parameters!r}."
             )
         self.given_scale = None if scale is None else positive_number(scale, "scale")
         super().__init__(tolerance, name=name, **kwargs)
@@ -106,6 +112,11 @@ class NegativeLogLikelihood(Constraint):
         make = LIKELIHOODS.get(self.likelihood, self.likelihood)
         parameters = tf.cast(entry(outputs, self.parameters, self.name), tf.float32)
         distribution = make(parameters)
+        if not isinstance(distribution, tfd.Distribution):
+            raise ValueError(
+                f"Constraint '{self.name}': `likelihood` must return a distribution of TensorFlow "
+                f"Probability. Received: {distribution!r}."
+            )
         self._check_shape(distribution, x)
         mask = mask_of(y, x)
         if mask is None:

@@ -68,7 +68,7 @@ class ReconstructionError(SquaredError):
         **kwargs: Any,
     ) -> None:
         super().__init__(tolerance, name=name, **kwargs)
-        if reduction not in ("mean", "sum"):
+        if not isinstance(reduction, str) or reduction not in ("mean", "sum"):
             raise ValueError(
                 f"`reduction` must be 'mean' or 'sum'. Received: reduction={reduction!r}."
             )

@@ -4,6 +4,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from tf_geco.checks import seed_number
 from tf_geco.datasets import derived, images, points
 from tf_geco.datasets.pipelines import Rows, Stream, checked_batch_size
 from tf_geco.datasets.sources import SPLITS
@@ -90,11 +91,11 @@ def load(
         (TensorShape([128, 28, 28, 1]), TensorShape([128]))
     """
     builder = _builder(name, options)
-    batch_size = checked_batch_size(batch_size)
+    batch_size, seed = checked_batch_size(batch_size), seed_number(seed)
     if split is None:
         train, test = (load(name, batch_size, s, seed=seed, **options) for s in SPLITS)
         return train, test
-    if split not in SPLITS:
+    if not isinstance(split, str) or split not in SPLITS:
         raise ValueError(f"`split` must be 'train', 'test' or None. Received: split={split!r}.")
     if "seed" in inspect.signature(builder).parameters:
         options["seed"] = seed
@@ -104,7 +105,7 @@ def load(
 
 def _builder(name: str, options: dict[str, Any]) -> Callable[..., Rows | Stream]:
     """Returns the function that builds a data set, once name and options are known to fit."""
-    if name not in _BUILDERS:
+    if not isinstance(name, str) or name not in _BUILDERS:
         raise ValueError(
             f"There is no data set of that name. Known: {', '.join(list_names())}. "
             f"Received: name={name!r}. For your own arrays use `tf_geco.datasets.from_arrays`."

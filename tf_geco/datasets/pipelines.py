@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from tf_geco.checks import positive_integer
+from tf_geco.checks import flag, positive_integer, seed_number
 
 
 @dataclass(frozen=True)
@@ -90,6 +90,7 @@ def from_arrays(
         >>> len(train)
         7
     """
+    training, seed = flag(training, "training"), seed_number(seed)
     rows = rows_of(x, y)
     batch_size = checked_batch_size(batch_size, rows.size if training else None)
     return rows.batches(batch_size, training, seed)
@@ -97,12 +98,12 @@ def from_arrays(
 
 def rows_of(x: Any, y: Any = None) -> Rows:
     """Returns arrays as `Rows`, images scaled to [0, 1] when a batch is taken."""
-    arrays = tf.nest.map_structure(_as_tensor, x if y is None else (x, y))
+    arrays = _as_tensors(x, "x") if y is None else (_as_tensors(x, "x"), _as_tensors(y, "y"))
     lengths = {int(array.shape[0]) for array in tf.nest.flatten(arrays)}
-    if len(lengths) != 1:
+    if len(lengths) != 1 or lengths == {0}:
         raise ValueError(
-            "All arrays must have the same number of examples, their first axis. "
-            f"Received: lengths {sorted(lengths)}."
+            "All arrays of `x` and `y` must have the same number of examples, their first axis, "
+            f"and at least one. Received: lengths {sorted(lengths)}."
         )
 
     def take(rows: tf.Tensor) -> Any:
@@ -140,11 +141,21 @@ def checked_batch_size(batch_size: Any, size: int | None = None) -> int:
     return batch_size
 
 
-def _as_tensor(array: Any) -> tf.Tensor:
+def _as_tensors(arrays: Any, name: str) -> Any:
+    """Returns a structure of arrays as tensors, each with an axis of examples."""
+    return tf.nest.map_structure(lambda array: _as_tensor(array, name), arrays)
+
+
+def _as_tensor(array: Any, name: str) -> tf.Tensor:
     """Returns an array with an axis of examples, floats as float32."""
-    tensor = tf.convert_to_tensor(array)
+    try:
+        tensor = tf.convert_to_tensor(array)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"`{name}` must be an array, or a structure of such. Received: {array!r}."
+        ) from error
     if tensor.shape.rank == 0:
-        raise ValueError(f"Arrays must have an axis of examples. Received: {array!r}.")
+        raise ValueError(f"Arrays of `{name}` must have an axis of examples. Received: {array!r}.")
     return tf.cast(tensor, tf.float32) if tensor.dtype.is_floating else tensor
 
 

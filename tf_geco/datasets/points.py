@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tf_geco.checks import positive_integer
+from tf_geco.checks import non_negative_number, positive_integer
 from tf_geco.datasets.pipelines import Rows, rows_of
 
 
@@ -61,6 +61,5 @@ def _points(
 
 def _checked(components: int, size: int, noise: float) -> tuple[int, int]:
     """Returns `components` and `size`, if these and `noise` are valid."""
-    if noise < 0:
-        raise ValueError(f"`noise` must not be negative. Received: noise={noise}.")
+    non_negative_number(noise, "noise")
     return positive_integer(components, "components"), positive_integer(size, "size")

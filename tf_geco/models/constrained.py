@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tf_geco.checks import takes
 from tf_geco.objectives import Objective
 from tf_geco.training import ObjectiveModel
 
@@ -134,12 +135,20 @@ def _of_same_rank(y: Any, outputs: Any) -> tuple[Any, Any]:
     return y, outputs
 
 
+def _named_loss(name: str) -> Any:
+    """Returns the loss of Keras that has a name, or `None`."""
+    try:
+        return keras.losses.get(name)
+    except ValueError:
+        return None
+
+
 def _per_example(cost: Any) -> Callable:
     """Returns a function (y, outputs) -> values and counts, `[B]` each."""
     of_keras = isinstance(cost, str | keras.losses.Loss)
-    function = keras.losses.get(cost) if isinstance(cost, str) else cost
+    function = _named_loss(cost) if isinstance(cost, str) else cost
     function = function.call if isinstance(function, keras.losses.Loss) else function
-    if not callable(function):
+    if not callable(function) or not takes(function, "y", "outputs"):
         raise ValueError(
             f"`cost` must be a Keras loss, its name, or a function. Received: cost={cost!r}."
         )

@@ -1,13 +1,19 @@
 """Latent variable models: the contract that evaluation, callbacks and export rely on."""
 
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from tf_geco.checks import seed_number
 from tf_geco.objectives import Objective
 from tf_geco.strategies import next_seed
 from tf_geco.training import ObjectiveModel
+
+# Two threads that read the state of one generator at once would draw the same noise.
+DRAWING = threading.Lock()
 
 
 class LatentVariableModel(ObjectiveModel):
@@ -36,9 +42,9 @@ class LatentVariableModel(ObjectiveModel):
 
     def __init__(self, objective: Objective, *, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(objective, **kwargs)
-        self.seed = seed
-        self.seed_generator = keras.random.SeedGenerator(seed)
-        self.inference_seed_generator = keras.random.SeedGenerator(seed)
+        self.seed = None if seed is None else seed_number(seed)
+        self.seed_generator = keras.random.SeedGenerator(self.seed)
+        self.inference_seed_generator = keras.random.SeedGenerator(self.seed)
 
     def cost(self, x: Any, y: Any, outputs: dict) -> tf.Tensor:
         """Returns the KL of each example in nats, `[B]`."""
@@ -62,8 +68,17 @@ class LatentVariableModel(ObjectiveModel):
     base_metrics = compute_metrics
 
     def check_input(self, x: Any) -> None:
-        """Raises an error if data do not have the shape that the model was built for."""
-        shape = tf.TensorShape(self.target(x).shape)
+        """Raises an error if data are no numbers, or not of the shape of the model's."""
+        target = self.target(x)
+        if not hasattr(target, "shape"):
+            raise ValueError(
+                f"This model takes an array, data of shape {self.data_shape}. "
+                f"Received: data of type {type(target).__name__}."
+            )
+        dtype = tf.as_dtype(target.dtype)
+        if not (dtype.is_floating or dtype.is_integer or dtype.is_bool):
+            raise ValueError(f"This model takes real numbers. Received: data of {dtype.name}.")
+        shape = target.shape
         if self.data_shape is not None and not shape.is_compatible_with(self.data_shape):
             raise ValueError(
                 f"This model is built for data of shape {self.data_shape}. "
@@ -104,7 +119,8 @@ class LatentVariableModel(ObjectiveModel):
     def make_seed(self, seed: int | None, training: bool = False) -> tf.Tensor:
         """Returns an int32[2] seed: of the number given, or the next of the model's own."""
         if seed is None:
-            return next_seed(self.seed_generator if training else self.inference_seed_generator)
+            with DRAWING:
+                return next_seed(self.seed_generator if training else self.inference_seed_generator)
         return tf.stack([0, tf.cast(seed, tf.int32)])
 
     def endpoints(self) -> dict[str, tuple]:
@@ -113,10 +129,10 @@ class LatentVariableModel(ObjectiveModel):
         latents = tf.TensorSpec(self.latents_shape, tf.float32, name="latents")
         number = tf.TensorSpec([], tf.int32, name="n")
         return {
-            "serving_default": (self.reconstruct, [data]),
-            "encode": (self.encode, [data]),
+            "serving_default": (with_fresh_noise(self.reconstruct), [data]),
+            "encode": (with_fresh_noise(self.encode), [data]),
             "decode": (self.decode, [latents]),
-            "sample": (self.sample, [number]),
+            "sample": (with_fresh_noise(self.sample), [number]),
         }
 
     def export(self, filepath: str, **kwargs: Any) -> None:
@@ -153,3 +169,16 @@ class LatentVariableModel(ObjectiveModel):
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of `__init__`."""
         return {**super().get_config(), "seed": self.seed}
+
+
+def with_fresh_noise(function: Callable) -> Callable:
+    """Returns a function of a served model, that draws its own seed in each call.
+
+    The state of a generator is read and written by different operations, between which another
+    thread of a server may read it too.
+    """
+
+    def drawn(*inputs: Any) -> Any:
+        return function(*inputs, seed=tf.random.uniform([], maxval=tf.int32.max, dtype=tf.int32))
+
+    return drawn

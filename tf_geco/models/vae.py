@@ -10,6 +10,7 @@ from tf_geco.dtypes import as_float32
 from tf_geco.models.latent_variable import LatentVariableModel
 from tf_geco.objectives import Objective
 from tf_geco.posteriors import Posterior, StandardNormal, sample_with_kl
+from tf_geco.posteriors.posterior import takes_features
 
 
 @keras.saving.register_keras_serializable(package="tf_geco")
@@ -72,6 +73,11 @@ class VAE(LatentVariableModel):
                 raise ValueError(
                     f"`{name}` must be a Keras model or layer. Received: {name}={layer!r}."
                 )
+        if prior is not None and not takes_features(prior):
+            raise ValueError(
+                "`prior` must be a layer that returns a distribution when called with "
+                f"`features=None`, such as `StandardNormal`. Received: prior={prior!r}."
+            )
         if not isinstance(posterior, Posterior):
             raise ValueError(
                 "`posterior` must be a `tf_geco.posteriors.Posterior`. "

@@ -6,6 +6,10 @@ from typing import Any
 import keras
 from keras import layers
 
+from tf_geco.checks import is_positive_integer, positive_integer, positive_integers
+from tf_geco.networks.presets import image_sizes
+from tf_geco.schedules import as_schedule
+
 
 def classifier(
     image_shape: Sequence[int] = (28, 28, 1),
@@ -45,11 +49,12 @@ def classifier(
     Reference:
         Rezende and Viola, "Taming VAEs", 2018, Table 1: "a simple convolutional MNIST classifier".
     """
-    check_sizes(image_shape, classes)
+    image_shape, classes = checked_sizes(image_shape, classes)
+    filters, hidden = positive_integers(filters, "filters"), positive_integer(hidden, "hidden")
     stages = [layer for width in filters for layer in _stage(width)]
     model = keras.Sequential(
         [
-            keras.Input(tuple(image_shape)),
+            keras.Input(image_shape),
             *stages,
             layers.Flatten(),
             layers.Dropout(0.3),
@@ -63,19 +68,19 @@ def classifier(
     return compiled(model, learning_rate)
 
 
-def check_sizes(image_shape: Sequence[int], classes: int) -> None:
-    """Raises an error if there is no image or no choice between classes."""
-    if len(image_shape) != 3 or classes < 2:
+def checked_sizes(image_shape: Sequence[int], classes: int) -> tuple[tuple[int, ...], int]:
+    """Returns the shape of an image and the number of classes, at least two."""
+    if not is_positive_integer(classes) or classes < 2:
         raise ValueError(
-            "`image_shape` must be (height, width, channels) and `classes` at least 2. "
-            f"Received: image_shape={image_shape}, classes={classes}."
+            f"`classes` must be an integer of at least 2. Received: classes={classes!r}."
         )
+    return image_sizes(image_shape), int(classes)
 
 
 def compiled(model: keras.Model, learning_rate: Any) -> keras.Model:
     """Returns a classifier, ready for `fit` on (image, label)."""
     model.compile(
-        keras.optimizers.Adam(learning_rate),
+        keras.optimizers.Adam(as_schedule(learning_rate, "learning_rate")),
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
         jit_compile=False,  # XLA makes convolutions several times slower on a CPU

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import keras
 from keras import layers
 
-from tf_geco.checks import is_positive_integer
+from tf_geco.checks import positive_integer, positive_integers
 
 
 def dense_networks(
@@ -36,8 +36,9 @@ def dense_networks(
     encoder, decoder = tf_geco.models.dense_networks((28, 28, 1), latent_dim=16)
     ```
     """
-    shape, hidden = _sizes(image_shape, "image_shape"), _sizes(hidden, "hidden")
-    (latent_dim,) = _sizes([latent_dim], "latent_dim")
+    shape = positive_integers(image_shape, "image_shape")
+    hidden = positive_integers(hidden, "hidden")
+    latent_dim = positive_integer(latent_dim, "latent_dim")
     encoder = keras.Sequential(
         [
             keras.Input(shape),
@@ -93,8 +94,10 @@ def conv_networks(
     ```
     """
     height, width, channels = image_sizes(image_shape)
-    filters = _sizes(filters, "filters")
-    latent_dim, hidden, kernel_size = _sizes([latent_dim, hidden, kernel_size], "latent_dim, ...")
+    filters = positive_integers(filters, "filters")
+    latent_dim = positive_integer(latent_dim, "latent_dim")
+    hidden = positive_integer(hidden, "hidden")
+    kernel_size = positive_integer(kernel_size, "kernel_size")
     small = [math.ceil(side / 2 ** len(filters)) for side in (height, width)]
     excess = [
         side * 2 ** len(filters) - full for side, full in zip(small, (height, width), strict=True)
@@ -146,12 +149,4 @@ def image_sizes(image_shape: Sequence[int]) -> tuple[int, ...]:
         raise ValueError(
             f"`image_shape` must be (height, width, channels). Received: image_shape={image_shape}."
         )
-    return _sizes(image_shape, "image_shape")
-
-
-def _sizes(values: Sequence[int], name: str) -> tuple[int, ...]:
-    """Returns `values` as a tuple of positive integers."""
-    listed = tuple(values) if hasattr(values, "__iter__") else ()
-    if not listed or not all(map(is_positive_integer, listed)):
-        raise ValueError(f"`{name}` must be positive integers. Received: {name}={values}.")
-    return tuple(int(v) for v in values)
+    return positive_integers(image_shape, "image_shape")

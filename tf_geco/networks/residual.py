@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import keras
 from keras import layers
 
-from tf_geco.networks.image_classifier import check_sizes, compiled
+from tf_geco.checks import positive_integer, positive_integers
+from tf_geco.networks.image_classifier import checked_sizes, compiled
 
 
 def resnet(
@@ -52,13 +53,9 @@ def resnet(
         He et al., "Deep residual learning for image recognition", 2016, Section 4.2; Rezende and
         Viola, "Taming VAEs", 2018, Table 1, which takes features of a network trained on CIFAR-10.
     """
-    check_sizes(image_shape, classes)
-    if not filters or blocks < 1:
-        raise ValueError(
-            "`filters` must name at least one stage and `blocks` be at least 1. "
-            f"Received: filters={filters}, blocks={blocks}."
-        )
-    image = keras.Input(tuple(image_shape))
+    image_shape, classes = checked_sizes(image_shape, classes)
+    filters, blocks = positive_integers(filters, "filters"), positive_integer(blocks, "blocks")
+    image = keras.Input(image_shape)
     x = layers.Activation("relu")(_convolution(image, filters[0], 3))
     for stage, width in enumerate(filters, start=1):
         for block in range(1, blocks + 1):

@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from numbers import Real
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
+from tf_geco.checks import GREATEST, LEAST, is_number, is_word
 from tf_geco.constraints import Constraint
 from tf_geco.multipliers import PlannedPace, Rule
 
@@ -41,11 +42,11 @@ def checked_constraints(constraints: Sequence[Constraint]) -> Sequence[Constrain
     return constraints
 
 
-def checked_decay(decay: float | str) -> float | str:
+def checked_decay(decay: Any) -> float | str:
     """Returns the decay of moving averages, in [0, 1), or `"auto"`."""
-    if decay == "auto":
+    if is_word(decay, "auto"):
         return decay
-    if not isinstance(decay, Real) or not 0 <= decay < 1:
+    if not is_number(decay) or not 0 <= decay < 1:
         raise ValueError(
             f"`decay` must be at least 0 and below 1, or 'auto'. Received: decay={decay!r}."
         )
@@ -80,7 +81,7 @@ def checked_cost(cost: Constraint | None) -> Constraint | None:
 
 def checked_data(hold_on: str) -> str:
     """Returns on which data tolerances hold."""
-    if hold_on not in ("training", "validation"):
+    if not isinstance(hold_on, str) or hold_on not in ("training", "validation"):
         raise ValueError(
             f"`hold_on` must be 'training' or 'validation'. Received: hold_on={hold_on!r}."
         )
@@ -89,12 +90,14 @@ def checked_data(hold_on: str) -> str:
 
 def checked_bounds(bounds: Sequence, number: int) -> list[list[float]]:
     """Returns bounds as a list of pairs, one for each constraint."""
-    several = len(bounds) > 0 and not isinstance(bounds[0], Real)
-    pairs = list(bounds) if several else [bounds] * number
+    listed = list(bounds) if isinstance(bounds, Sequence | np.ndarray) else []
+    several = bool(listed) and not is_number(listed[0])
+    pairs = listed if several else [listed] * number
     for pair in pairs:
-        if len(pair) != 2 or not 0 < pair[0] < pair[1] < math.inf:
+        if not _is_range(pair):
             raise ValueError(
-                f"`bounds` must be two positive numbers, least first. Received: bounds={bounds}."
+                "`bounds` must be two positive numbers, least first, between "
+                f"{LEAST} and {GREATEST}. Received: bounds={bounds}."
             )
     if len(pairs) != number:
         raise ValueError(
@@ -102,6 +105,13 @@ def checked_bounds(bounds: Sequence, number: int) -> list[list[float]]:
             f"Received: bounds={bounds}."
         )
     return [list(map(float, pair)) for pair in pairs]
+
+
+def _is_range(pair: Any) -> bool:
+    """Returns whether something is a pair of positive numbers that float32 holds, least first."""
+    pair = list(pair) if isinstance(pair, Sequence | np.ndarray) else []
+    numbers = len(pair) == 2 and all(map(is_number, pair))
+    return numbers and LEAST <= pair[0] < pair[1] <= GREATEST
 
 
 def number_of_latents(outputs_shape: Any) -> int | None:
@@ -116,7 +126,7 @@ def number_of_latents(outputs_shape: Any) -> int | None:
 
 def first_multiplier(constraint: Constraint, latents: int | None, given: float | str) -> float:
     """Returns the lambda that a constraint starts with: the given, or of `"auto"` its own."""
-    if given != "auto":
+    if not is_word(given, "auto"):
         return float(given)
     with tf.init_scope():
         return constraint.first_multiplier(latents)

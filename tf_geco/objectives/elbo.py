@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tf_geco.checks import is_word
 from tf_geco.constraints import ReconstructionError
 from tf_geco.objectives.objective import Objective
 from tf_geco.objectives.sums import Sums
@@ -64,7 +65,7 @@ class ELBO(Objective):
         **kwargs: Any,
     ) -> None:
         super().__init__([ReconstructionError(None)], decay=decay, name=name, **kwargs)
-        self.sigma: Any = sigma if sigma == "optimal" else as_schedule(sigma, "sigma")
+        self.sigma: Any = sigma if is_word(sigma, "optimal") else as_schedule(sigma, "sigma")
         self.beta = as_schedule(beta, "beta")
 
     def value(self, sums: Sums) -> tf.Tensor:
@@ -75,7 +76,7 @@ class ELBO(Objective):
     def negative_log_likelihood(self, error: tf.Tensor) -> tf.Tensor:
         """Returns the NLL of an example in nats, from its mean squared error."""
         nats = self.constraints[0].nats()
-        if self.sigma == "optimal":
+        if is_word(self.sigma, "optimal"):
             error = tf.maximum(error, 1e-10)
             return nats * (1.0 + tf.math.log(2 * math.pi * error))
         variance = tf.square(value_at(self.sigma, self.step))

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_geco.checks import positive_number
+from tf_geco.checks import flag, is_word, non_negative_number, positive_number
 from tf_geco.constraints import Constraint
 from tf_geco.multipliers import Exponential, Rule
 from tf_geco.objectives.arguments import (
@@ -106,11 +106,11 @@ class GECO(Objective):
         super().__init__(constraints, decay=decay, name=name, **kwargs)
         refuse_without_tolerance(self.constraints)
         self.rule = checked_rule(rule)
-        self.scaled = bool(scaled)
-        if initial_multiplier != "auto":
+        self.scaled = flag(scaled, "scaled")
+        if not is_word(initial_multiplier, "auto"):
             initial_multiplier = positive_number(initial_multiplier, "initial_multiplier")
         self.initial_multiplier: Any = initial_multiplier
-        self.band = 0.0 if band == 0 else positive_number(band, "band")
+        self.band = non_negative_number(band, "band")
         self.bounds = checked_bounds(bounds, len(self.constraints))
         self.cost = checked_cost(cost)
         self.hold_on = checked_data(hold_on)

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tf_geco.checks import is_word
 from tf_geco.configs import rebuilt
 from tf_geco.constraints import Constraint
 from tf_geco.constraints.values import per_example
@@ -183,7 +184,7 @@ class Objective(Planned):
     @property
     def present_decay(self) -> Any:
         """Decay of the moving averages at this step, a number or a scalar."""
-        return planned_decay(self.planned_steps) if self.decay == "auto" else self.decay
+        return planned_decay(self.planned_steps) if is_word(self.decay, "auto") else self.decay
 
     @property
     def averaged(self) -> Sums:

@@ -1,5 +1,6 @@
 """What every posterior q(z | x) is: a layer that returns a distribution; and the plain prior."""
 
+import inspect
 from typing import Any
 
 import keras
@@ -70,7 +71,7 @@ class StandardNormal(keras.layers.Layer):
 
     def __init__(self, latent_dim: int, *, name: str | None = None, **kwargs: Any) -> None:
         super().__init__(name=name, **kwargs)
-        self.latent_dim = latent_dim
+        self.latent_dim = positive_integer(latent_dim, "latent_dim")
         self.built = True
 
     def call(self, features: None = None) -> tfd.Distribution:
@@ -82,6 +83,11 @@ class StandardNormal(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of `__init__`."""
         return {**super().get_config(), "latent_dim": self.latent_dim}
+
+
+def takes_features(layer: keras.Layer) -> bool:
+    """Returns whether a layer can be called as a prior is, with `features=None`."""
+    return "features" in inspect.signature(layer.call).parameters
 
 
 def bounded_normal(

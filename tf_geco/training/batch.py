@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tf_geco.constraints.inputs import mask_of
@@ -17,7 +18,15 @@ def with_weights(y: Any, sample_weight: Any) -> tuple[Any, Any]:
 
     Keras drops weights where there are no labels, and copies them for each entry of a dictionary of
     labels. So they travel as an entry of their own.
+
+    Raises:
+        ValueError: If weights are no array.
     """
+    if sample_weight is not None and not hasattr(sample_weight, "__len__"):
+        raise ValueError(
+            "`sample_weight` must be an array, a weight for each example. "
+            f"Received: sample_weight={sample_weight!r}."
+        )
     if sample_weight is None or not (y is None or isinstance(y, dict)):
         return y, sample_weight
     return {**(y or {}), WEIGHT: sample_weight}, None
@@ -43,6 +52,8 @@ class Batch(NamedTuple):
         Raises:
             ValueError: If weights have another shape.
         """
+        # A step that runs eagerly gets the arrays of `train_on_batch` as they are.
+        data = tf.nest.map_structure(_as_tensor, data)
         x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
         if isinstance(y, dict) and WEIGHT in y:
             weight = y[WEIGHT]
@@ -92,3 +103,8 @@ class Batch(NamedTuple):
 
         x, y = tf.nest.map_structure(kept, (self.x, self.y))
         return self._replace(x=x, y=y)
+
+
+def _as_tensor(part: Any) -> Any:
+    """Returns an array as a tensor, and anything else as it is."""
+    return tf.convert_to_tensor(part) if isinstance(part, np.ndarray) else part

@@ -106,15 +106,20 @@ class ObjectiveModel(NativeModel):
         batch = self._batch(data)
         before = [(v, tf.identity(v)) for v in statistics(self, self.objective)]
         terms, loss, gradients = self._gradients(batch)
-        accept = all_finite([loss, *gradients])
-        self._apply(self._seen(gradients, accept), self._applicable(loss, accept))
+        # Where no example counts there is nothing to leave out, and nothing to learn: gradients are
+        # zero, or NaN after a batch norm of none, but the optimizer's momentum is neither.
+        counts = tf.reduce_any(terms.sums.over_replicas().known)
+        accept = tf.logical_or(all_finite([loss, *gradients]), tf.logical_not(counts))
+        applies = tf.logical_and(self._applicable(loss, accept), counts)
+        self._apply(self._seen(gradients, accept), applies)
+        moves = tf.logical_and(accept, counts)
         for variable, old in before:
-            keep = tf.logical_and(accept, tf.reduce_all(tf.math.is_finite(variable)))
+            keep = tf.logical_and(moves, tf.reduce_all(tf.math.is_finite(variable)))
             variable.assign(tf.where(keep, variable, old))
         self.progress.update_state(terms.sums, terms.penalty, accept, loss - terms.penalty)
         parts = [batch, terms.outputs, loss]
         self.watch.update_state(accept, parts, self.images(batch.x), self.objective.step < 1)
-        self.objective.update(terms.sums, accept, self.micro_batches)
+        self.objective.update(terms.sums, moves, self.micro_batches)
         return self._logs(batch, terms.outputs, accept, training=True)
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:

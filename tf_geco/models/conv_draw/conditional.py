@@ -6,7 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tf_geco.models.latent_variable import LatentVariableModel
+from tf_geco.models.latent_variable import LatentVariableModel, with_fresh_noise
 
 
 class ConditionalModel(LatentVariableModel):
@@ -77,13 +77,19 @@ class ConditionalModel(LatentVariableModel):
         latents = tf.TensorSpec(self.latents_shape, tf.float32, name="latents")
 
         def together(function: Callable) -> Callable:
-            return lambda context, target: function({"context": context, "target": target})
+            def of_both(context: Any, target: Any, seed: Any) -> Any:
+                return function({"context": context, "target": target}, seed)
+
+            return with_fresh_noise(of_both)
+
+        def of_context(context: Any, seed: Any) -> Any:
+            return self.sample(context=context, seed=seed)
 
         return {
             "serving_default": (together(self.reconstruct), [context, target]),
             "encode": (together(self.encode), [context, target]),
             "decode": (self.decode, [latents, context]),
-            "sample": (lambda context: self.sample(context=context), [context]),
+            "sample": (with_fresh_noise(of_context), [context]),
         }
 
     def _entry(self, x: Any, name: str) -> Any:

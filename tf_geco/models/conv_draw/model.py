@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from tf_geco.checks import positive_integer
+from tf_geco.checks import flag, positive_integer, positive_integers
 from tf_geco.dtypes import as_float32
 from tf_geco.models.conv_draw.conditional import ConditionalModel
 from tf_geco.models.conv_draw.network import DrawNetwork
@@ -103,9 +103,9 @@ class ConvDRAW(ConditionalModel):
             "kernel_size": positive_integer(kernel_size, "kernel_size"),
         }
         self.options = {
-            "share_weights": bool(share_weights),
-            "unroll": bool(unroll),
-            "rematerialize": bool(rematerialize),
+            "share_weights": flag(share_weights, "share_weights"),
+            "unroll": flag(unroll, "unroll"),
+            "rematerialize": flag(rematerialize, "rematerialize"),
         }
         if not unroll and (rematerialize or not share_weights):
             raise ValueError(
@@ -113,11 +113,17 @@ class ConvDRAW(ConditionalModel):
                 "it: `share_weights=False` and `rematerialize=True` need `unroll=True`. Received: "
                 f"unroll=False, share_weights={share_weights}, rematerialize={rematerialize}."
             )
-        self.learn_sigma = bool(learn_sigma)
+        self.learn_sigma = flag(learn_sigma, "learn_sigma")
         self.data_shape = (None, *self.image_shape)
+        if context_shape is not None:
+            context_shape = positive_integers(context_shape, "context_shape")
         self.context_shape = None if context_shape is None else (None, *context_shape)
         self.representation: Any = representation_for(
-            context_shape, self.image_shape, representation, hidden_channels, kernel_size
+            context_shape,
+            self.image_shape,
+            representation,
+            self.sizes["hidden_channels"],
+            self.sizes["kernel_size"],
         )
         self.build(self.input_shapes())
 

@@ -74,6 +74,10 @@ def representation_for(
             )
         return None
     height, width, _ = image_shape
+    if given is not None and not isinstance(given, keras.Layer):
+        raise ValueError(
+            f"`representation` must be a Keras model or layer. Received: representation={given!r}."
+        )
     if given is None:
         if len(context_shape) != 3 or tuple(context_shape[:2]) != (height, width):
             raise ValueError(

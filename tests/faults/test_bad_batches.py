@@ -1,0 +1,110 @@
+"""A bad batch moves nothing and is counted, or is taken, or is refused with what was seen."""
+
+import contextlib
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.catalogue import NETWORKS, mirrored
+from tests.faults.batches import (
+    LEFT_OUT,
+    REFUSED,
+    SIZE,
+    TAKEN,
+    assert_unmoved,
+    in_order,
+    spoilt,
+    state,
+)
+
+every_network = pytest.mark.parametrize("case", NETWORKS.values(), ids=NETWORKS)
+POLICIES = ["float32", "mixed_bfloat16", "mixed_float16"]
+
+
+# The loss scale of float16 leaves batches out, too, until it is found.
+quiet = pytest.mark.filterwarnings("ignore:A batch was left out")
+
+
+def trained(case, strategy=contextlib.nullcontext, **options):
+    """Returns a model that took good batches, and will take more."""
+    with strategy():
+        model = case.compiled(**options)
+    model.fit(in_order(*[spoilt(np.array, case.data())] * 6), verbose=0)
+    model.objective.plan(100)
+    return model
+
+
+def assert_bad_values_are_left_out(case, model):
+    before = state(model)
+    bad = [spoilt(spoil, case.data()) for spoil in LEFT_OUT.values()]
+    assert model.fit(in_order(*bad), verbose=0).history["skipped"] == [len(bad)]
+    assert_unmoved(model, before)
+    logs = model.fit(in_order(*[spoilt(np.array, case.data())] * 2), verbose=0).history
+    assert logs["skipped"] == [0]
+    assert np.isfinite(logs["loss"]).all()
+
+
+@quiet
+@every_network
+@pytest.mark.parametrize("policy", POLICIES)
+def test_what_is_not_finite_is_left_out_and_counted(case, policy):
+    keras.config.set_dtype_policy(policy)
+    assert_bad_values_are_left_out(case, trained(case, run_eagerly=True))
+
+
+@quiet
+@pytest.mark.parametrize("name", ["dense", "users_networks", "flow"])
+@pytest.mark.parametrize("policy", POLICIES)
+def test_what_is_not_finite_on_one_replica_is_left_out_on_all(name, policy):
+    keras.config.set_dtype_policy(policy)
+    model = trained(NETWORKS[name], mirrored().scope, jit_compile=False)
+    assert_bad_values_are_left_out(NETWORKS[name], model)
+
+
+@every_network
+def test_what_is_odd_is_taken(case):
+    model = trained(case, run_eagerly=True)
+    for name, spoil in TAKEN.items():
+        before = int(model.objective.step)
+        logs = model.train_on_batch(spoilt(spoil, case.data()), return_dict=True)
+        assert int(model.objective.step) == before + 1, name
+        assert np.isfinite(logs["loss"]), name
+    assert all(np.isfinite(value).all() for value in state(model).values())
+
+
+@every_network
+@pytest.mark.parametrize("kind", REFUSED)
+def test_what_does_not_fit_is_refused_with_what_was_seen(case, kind):
+    spoil, seen = REFUSED[kind]
+    model = trained(case, run_eagerly=True)
+    before = state(model)
+    with pytest.raises((ValueError, TypeError), match=seen):
+        model.train_on_batch(spoilt(spoil, case.data()))
+    assert_unmoved(model, before)
+
+
+@every_network
+def test_a_change_of_shape_within_an_epoch_is_refused_with_both_shapes(case):
+    model = trained(case, jit_compile=False)
+    good = spoilt(np.array, case.data())
+    wide = spoilt(REFUSED["wider"][0], case.data())
+    before = int(model.objective.step)
+    with pytest.raises((ValueError, tf.errors.InvalidArgumentError), match=r"(?i)shape"):
+        model.fit(in_order(good, wide), verbose=0)
+    assert int(model.objective.step) == before + 1
+    assert all(np.isfinite(value).all() for value in state(model).values())
+
+
+@every_network
+def test_batches_in_which_no_example_counts_move_nothing(case):
+    model = trained(case, jit_compile=False)
+    before = state(model)
+    data = spoilt(np.array, case.data())
+    logs = model.fit(data, sample_weight=np.zeros(SIZE), batch_size=SIZE, verbose=0).history
+    assert logs["skipped"] == [0]
+    assert_unmoved(model, before)
+    empty = spoilt(lambda part: part[:0], case.data())
+    assert model.fit(in_order(empty), verbose=0).history["skipped"] == [0]
+    assert_unmoved(model, before)

@@ -2,6 +2,7 @@
 
 import inspect
 import math
+import os
 from collections.abc import Callable, Sequence
 from numbers import Real
 from typing import Any
@@ -126,6 +127,17 @@ def seed_number(value: Any, name: str = "seed") -> int:
             f"`{name}` must be a whole number, zero or more. Received: {name}={value!r}."
         )
     return int(value)
+
+
+def path_name(value: Any, name: str) -> str:
+    """Returns the path of a file or folder as text.
+
+    Raises:
+        ValueError: If it is no path, or an empty one.
+    """
+    if not isinstance(value, str | os.PathLike) or not os.fspath(value):
+        raise ValueError(f"`{name}` must be a path. Received: {name}={value!r}.")
+    return str(value)
 
 
 def takes(function: Callable, *arguments: str) -> bool:

@@ -196,7 +196,15 @@ POINTS = {
     "size": v.SIZES,
     "noise": v.NUMBERS,
 }
-CALLBACK = {"every": v.SIZES, "patience": v.SIZES}
+CALLBACK = {
+    "every": v.SIZES,
+    "patience": v.SIZES,
+    "min_delta": v.NUMBERS,
+    "restore_best_weights": v.FLAGS,
+    "log_dir": v.ODD,
+    "images": v.ARRAYS,
+    "csv": v.ODD,
+}
 FROM_ARRAYS = {
     "x": v.ARRAYS,
     "y": v.ARRAYS,

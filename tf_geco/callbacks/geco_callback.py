@@ -10,7 +10,7 @@ from tf_geco.callbacks.best import Best, rank_of
 from tf_geco.callbacks.feasibility import not_yet, out_of_reach
 from tf_geco.callbacks.tensorboard import Board
 from tf_geco.callbacks.trajectory import Trajectory
-from tf_geco.checks import positive_integer
+from tf_geco.checks import flag, non_negative_number, path_name, positive_integer
 from tf_geco.objectives import GECO
 from tf_geco.objectives.objective import Objective, objective_of
 from tf_geco.strategies import worker_of
@@ -79,17 +79,17 @@ class GECOCallback(keras.callbacks.Callback):
         for name, value in {"every": every, "patience": patience}.items():
             if value is not None:
                 positive_integer(value, name)
-        if min_delta < 0:
-            raise ValueError(f"`min_delta` must not be negative. Received: min_delta={min_delta}.")
         if checkpoint is not None and not str(checkpoint).endswith((".keras", ".weights.h5")):
             raise ValueError(
                 "`checkpoint` must end in '.keras' or '.weights.h5'. "
                 f"Received: checkpoint={str(checkpoint)!r}."
             )
-        self.every, self.patience, self.min_delta = every, patience, min_delta
-        self.restore_best_weights = restore_best_weights
-        self.csv, self.checkpoint = csv, checkpoint
-        self.board = Board(log_dir, images) if log_dir is not None else None
+        self.every, self.patience = every, patience
+        self.min_delta = non_negative_number(min_delta, "min_delta")
+        self.restore_best_weights = flag(restore_best_weights, "restore_best_weights")
+        self.csv = None if csv is None else path_name(csv, "csv")
+        self.checkpoint = checkpoint
+        self.board = None if log_dir is None else Board(path_name(log_dir, "log_dir"), images)
         self.trajectory: Any = None
         self._best = Best()
 

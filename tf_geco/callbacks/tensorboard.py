@@ -33,7 +33,21 @@ class Board:
             for name, value in logs.items():
                 tf.summary.scalar(name, value)
             if self.images is not None:
-                images = tf.cast(model.target(self.images), tf.float32)
-                pairs = tf.concat([images, model.reconstruct(self.images, seed=0)], axis=1)
-                tf.summary.image("data_and_reconstruction", pairs, max_outputs=len(images))
+                pairs = self._pairs(model)
+                tf.summary.image("data_and_reconstruction", pairs, max_outputs=len(pairs))
         self._writer.flush()
+
+    def _pairs(self, model: keras.Model) -> tf.Tensor:
+        """Returns images above their reconstructions.
+
+        Raises:
+            ValueError: If the model does not take them.
+        """
+        try:
+            images = tf.cast(model.target(self.images), tf.float32)
+            return tf.concat([images, model.reconstruct(self.images, seed=0)], axis=1)
+        except (TypeError, ValueError, tf.errors.InvalidArgumentError) as error:
+            raise ValueError(
+                "`images` must be what the model takes, images [n, H, W, C] with or without a "
+                f"context. Received: {type(self.images).__name__}, for which it says: {error}"
+            ) from error

@@ -1,6 +1,7 @@
 """Checks of what a user gave: errors name the argument and what was received."""
 
 import math
+from collections.abc import Sequence
 from numbers import Real
 from typing import Any
 
@@ -55,3 +56,20 @@ def positive_integer(value: Any, name: str) -> int:
     if not is_positive_integer(value):
         raise ValueError(f"`{name}` must be a positive integer. Received: {name}={value!r}.")
     return int(value)
+
+
+def one_of(choices: Sequence[str], value: Any, name: str) -> str:
+    """Returns `value`, one of the choices.
+
+    Args:
+        choices: What it may be.
+        value: What the user gave.
+        name: The name of the argument, for the error.
+
+    Raises:
+        ValueError: If it is none of them.
+    """
+    if not isinstance(value, str) or value not in choices:
+        listed = ", ".join(map(repr, choices))
+        raise ValueError(f"`{name}` must be one of {listed}. Received: {name}={value!r}.")
+    return value

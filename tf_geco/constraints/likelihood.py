@@ -8,9 +8,10 @@ import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from tf_geco.checks import finite_number, positive_number
+from tf_geco.checks import finite_number, one_of, positive_number
 from tf_geco.constraints.constraint import Constraint, size_of
 from tf_geco.constraints.inputs import any_observed, entry, mask_of
+from tf_geco.constraints.likelihoods import checked_likelihood, distribution_of
 from tf_geco.schedules import Schedule
 
 UNITS = ("nats", "nats_per_dim", "bits_per_dim")
@@ -20,7 +21,7 @@ UNITS = ("nats", "nats_per_dim", "bits_per_dim")
 class NegativeLogLikelihood(Constraint):
     """NLL: describe the data, given the latents, with at most `tolerance` nats or bits.
 
-        C = -log p(x | z) - kappa,    p(x | z) = likelihood(reconstruction)
+        C = -log p(x | z) - kappa,    p(x | z) = likelihood(decoder(z))
 
     Its worth is that of the likelihood itself: at lambda = 1 the loss is the negative ELBO, up to
     a constant.
@@ -28,14 +29,19 @@ class NegativeLogLikelihood(Constraint):
     Args:
         tolerance: kappa, a number in the unit chosen (densities may make it negative), or a
             schedule of it.
-        likelihood: A function, what the decoder returns -> distribution over the data, whose batch
-            and event shape together are the data's. Or `"bernoulli"`: the decoder returns
-            probabilities, as those of `tf_geco.models` do. Or `"normal"`: the last axis is that of
-            means, then of standard deviations. Register a function with
+        likelihood: A function, what the decoder returns (an array, or a dictionary of them) ->
+            distribution over the data, whose batch and event shape together are the data's. Or a
+            name: `"bernoulli"`, of probabilities, as the decoders of `tf_geco.models` return them;
+            `"normal"`, of means and standard deviations; `"poisson"`, of logarithms of rates;
+            `"negative_binomial"`, of the logarithms of mean and number r, for counts of variance
+            mean + mean^2 / r. Two parameters share the last axis, `[..., 2 C]`: all of the first
+            kind, then all of the second. Register a function with
             `keras.saving.register_keras_serializable` if the model is to be saved.
         unit: `"nats"` for an example, the default; `"nats_per_dim"` or `"bits_per_dim"`, the same
             for any size of image.
-        parameters: The entry of the model's outputs that the likelihood is made from.
+        parameters: The entry of the model's outputs that the likelihood is made from. By default
+            `"parameters"`, where `tf_geco.VAE` keeps what its decoder returns; `"reconstruction"`
+            for models without.
         scale: The NLL that counts as 100 %, in the unit chosen; by default the tolerance, so that
             1 + C / scale is the NLL over the one allowed. A tolerance that is not positive needs
             one.
@@ -45,7 +51,7 @@ class NegativeLogLikelihood(Constraint):
         x: Data, `[B, ...]`.
         y: Not used, but for `y["mask"]`, where the likelihood has one log-probability per value:
             missing values add nothing, and a unit per dimension is per value observed.
-        outputs: A dictionary with `"reconstruction"`, or what `parameters` names.
+        outputs: A dictionary with what `parameters` names.
 
     Raises:
         ValueError: If an argument is of the wrong kind.
@@ -71,25 +77,18 @@ class NegativeLogLikelihood(Constraint):
     def __init__(
         self,
         tolerance: float | Schedule,
-        likelihood: Callable[[tf.Tensor], tfd.Distribution] | str = "bernoulli",
+        likelihood: Callable[[Any], tfd.Distribution] | str = "bernoulli",
         *,
         unit: str = "nats",
-        parameters: str = "reconstruction",
+        parameters: str | None = None,
         scale: float | None = None,
         name: str | None = "negative_log_likelihood",
         **kwargs: Any,
     ) -> None:
-        if unit not in UNITS:
-            raise ValueError(f"`unit` must be one of {', '.join(UNITS)}. Received: unit={unit!r}.")
-        if not callable(likelihood) and likelihood not in LIKELIHOODS:
-            raise ValueError(
-                "`likelihood` must be a function that returns a distribution, or one of "
-                f"{', '.join(map(repr, LIKELIHOODS))}. Received: likelihood={likelihood!r}."
-            )
         self.given_scale = None if scale is None else positive_number(scale, "scale")
         super().__init__(tolerance, name=name, **kwargs)
-        self.likelihood: Any = likelihood
-        self.unit = unit
+        self.likelihood: Any = checked_likelihood(likelihood)
+        self.unit = one_of(UNITS, unit, "unit")
         self.parameters = parameters
         self.size: int | None = None
 
@@ -103,9 +102,7 @@ class NegativeLogLikelihood(Constraint):
 
     def measure(self, x: Any, y: Any = None, outputs: Any = None) -> Any:
         """Returns the negative log-likelihood of each example in the unit chosen, `[B]`."""
-        make = LIKELIHOODS.get(self.likelihood, self.likelihood)
-        parameters = tf.cast(entry(outputs, self.parameters, self.name), tf.float32)
-        distribution = make(parameters)
+        distribution = distribution_of(self.likelihood, self._parameters(outputs))
         self._check_shape(distribution, x)
         mask = mask_of(y, x)
         if mask is None:
@@ -116,6 +113,12 @@ class NegativeLogLikelihood(Constraint):
         if mask is None:
             return values
         return values / self._share_observed(mask, x), any_observed(mask)
+
+    def _parameters(self, outputs: Any) -> Any:
+        """Returns what the likelihood is made from."""
+        kept = isinstance(outputs, dict) and "parameters" in outputs
+        default = "parameters" if kept else "reconstruction"
+        return entry(outputs, self.parameters or default, self.name)
 
     def _share_observed(self, mask: tf.Tensor, x: Any) -> Any:
         """Returns the share of the values that a unit per dimension is about, `[B]`, else 1."""
@@ -181,19 +184,3 @@ class NegativeLogLikelihood(Constraint):
             "parameters": self.parameters,
             "scale": self.given_scale,
         }
-
-
-def bernoulli(probabilities: tf.Tensor) -> tfd.Distribution:
-    """Returns the Bernoulli distribution of probabilities, kept off 0 and 1 by 1e-6.
-
-    Its log-probability of a value between 0 and 1 is the cross-entropy.
-    """
-    return tfd.Bernoulli(probs=tf.clip_by_value(probabilities, 1e-6, 1 - 1e-6), dtype=tf.float32)
-
-
-def normal(parameters: tf.Tensor) -> tfd.Distribution:
-    """Returns the normal distribution whose means and scales `[..., 2 C]` share the last axis."""
-    return tfd.Normal(*tf.split(parameters, 2, axis=-1))
-
-
-LIKELIHOODS = {"bernoulli": bernoulli, "normal": normal}

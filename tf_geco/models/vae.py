@@ -6,7 +6,8 @@ import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from tf_geco.dtypes import as_float32
+from tf_geco.checks import one_of
+from tf_geco.models.decoded import draw_of, likelihood_of, output_shapes, outputs_of
 from tf_geco.models.latent_variable import LatentVariableModel
 from tf_geco.objectives import Objective
 from tf_geco.posteriors import Posterior, StandardNormal, sample_with_kl
@@ -92,33 +93,34 @@ class VAE(LatentVariableModel):
         features = self.encoder(keras.KerasTensor(input_shape))
         if not self.posterior_layer.built:
             self.posterior_layer.build(features.shape)
-        reconstruction = self._decoded_shape(latents_shape)
-        if tuple(reconstruction[1:]) != tuple(input_shape[1:]):
-            raise ValueError(
-                "`decoder` must return data of the shape that `encoder` takes. Received: a decoder "
-                f"that returns {tuple(reconstruction)}, data of shape {tuple(input_shape)}."
-            )
+        data_shape = (None, *input_shape[1:])
+        decoded = output_shapes(self.likelihood, self._decoded_shape(latents_shape), data_shape)
         if not self.objective.built:
-            outputs = {"reconstruction": reconstruction, "kl": (None,), "latents": latents_shape}
+            outputs = {**decoded, "kl": (None,), "latents": latents_shape}
             self.objective.build(input_shape, None, outputs)
-        self.data_shape = (None, *input_shape[1:])
-        self.latents_shape = latents_shape
+        self.data_shape, self.latents_shape = data_shape, latents_shape
 
-    def _decoded_shape(self, latents_shape: tuple) -> tuple:
+    def _decoded_shape(self, latents_shape: tuple) -> Any:
         expected = getattr(self.decoder, "input_shape", None) if self.decoder.built else None
         if isinstance(expected, tuple) and expected[-1] not in (None, latents_shape[-1]):
             raise ValueError(
                 "`decoder` and `posterior` must have the same number of latents. Received: a "
                 f"decoder for {expected[-1]}, a posterior of latent_dim={latents_shape[-1]}."
             )
-        return self.decoder(keras.KerasTensor(latents_shape)).shape
+        decoded = self.decoder(keras.KerasTensor(latents_shape))
+        return keras.tree.map_structure(lambda part: tuple(part.shape), decoded)
+
+    @property
+    def likelihood(self) -> Any:
+        """The likelihood of the objective's `NegativeLogLikelihood`; `None` without one."""
+        return likelihood_of(self.objective)
 
     def call(self, x: Any, training: bool = False) -> dict[str, tf.Tensor]:
         """Returns reconstruction, KL and latents of a batch."""
         posterior = self.posterior_layer(self.encoder(x, training=training))
         latents, kl = sample_with_kl(posterior, self.prior(), self.make_seed(None, training))
-        reconstruction = as_float32(self.decoder(latents, training=training))
-        return {"reconstruction": reconstruction, "kl": kl, "latents": latents}
+        decoded = outputs_of(self.likelihood, self.decoder(latents, training=training))
+        return {**decoded, "kl": kl, "latents": latents}
 
     def posterior(self, x: Any) -> tfd.Distribution:
         """Returns q(z | x), batch shape `[B]`, event shape `[d]`."""
@@ -138,18 +140,34 @@ class VAE(LatentVariableModel):
         """
         return self.posterior(x).sample(seed=self.make_seed(seed))
 
-    def decode(self, latents: Any) -> tf.Tensor:
-        """Returns g(z), data `[B, ...]` for latents `[B, d]`."""
-        return as_float32(self.decoder(latents, training=False))
+    def decode(self, latents: Any, seed: int | None = None, *, draw: str = "mean") -> tf.Tensor:
+        """Returns g(z), data `[B, ...]` for latents `[B, d]`.
 
-    def sample(self, n: int, seed: int | None = None) -> tf.Tensor:
+        Args:
+            latents: `[B, d]`.
+            seed: An integer for the same data each time; a mean takes none.
+            draw: `"mean"`: what the decoder returns, or the mean of the likelihood made of it. Or
+                `"data"`: a draw of that likelihood, with its noise.
+
+        Raises:
+            ValueError: If there is no such `draw`, or no likelihood to draw data from.
+        """
+        decoded = self.decoder(latents, training=False)
+        if one_of(("mean", "data"), draw, "draw") == "mean":
+            return outputs_of(self.likelihood, decoded)["reconstruction"]
+        # Folded, or the noise would be that of the latents of the same seed.
+        folded = tf.random.experimental.stateless_fold_in(self.make_seed(seed), 1)
+        return draw_of(self.likelihood, decoded, folded)
+
+    def sample(self, n: int, seed: int | None = None, *, draw: str = "mean") -> tf.Tensor:
         """Returns `n` new examples, decoded from the prior.
 
         Args:
-            n: Number of examples.
+            n: Number of examples; for very many see `generate`.
             seed: An integer for the same examples each time, or `None` for new ones.
+            draw: `"mean"` or `"data"`, as in `decode`.
         """
-        return self.decode(self.prior().sample(n, seed=self.make_seed(seed)))
+        return self.decode(self.prior().sample(n, seed=self.make_seed(seed)), seed, draw=draw)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of `__init__`."""

@@ -10,7 +10,7 @@ from tensorflow_probability import distributions as tfd
 
 from tf_geco.checks import finite_number, one_of, positive_number
 from tf_geco.constraints.constraint import Constraint, size_of
-from tf_geco.constraints.inputs import any_observed, entry, mask_of
+from tf_geco.constraints.inputs import any_observed, entry, mask_of, number_of_latents
 from tf_geco.constraints.likelihoods import checked_likelihood, distribution_of
 from tf_geco.schedules import Schedule
 
@@ -24,7 +24,17 @@ class NegativeLogLikelihood(Constraint):
         C = -log p(x | z) - kappa,    p(x | z) = likelihood(decoder(z))
 
     Its worth is that of the likelihood itself: at lambda = 1 the loss is the negative ELBO, up to
-    a constant.
+    a constant. The NLL says nothing of what a violation of 100 % is: it contains the entropy of the
+    data, and is no zero or ratio. What latents can change of it is the scale. By linear Gaussian
+    models one unit of log lambda changes the NLL by d / (2 lambda) nats, half a nat for each of d
+    latents where lambda is 1, and D / 2 nats at the least lambda that any solution needs, d / D. In
+    between is
+
+        scale = sqrt(d D) / 2    nats of an example
+
+    With a `band` of 5 %, 8 latents and 200 values, `feasible` means: at most 1 nat over. With d = D
+    the scale is that of a reconstruction error, D / 2. That is also what to give as `scale` where
+    lambda ends far below 0.1, because the likelihood is far too sure of itself.
 
     Args:
         tolerance: kappa, a number in the unit chosen (densities may make it negative), or a
@@ -42,9 +52,8 @@ class NegativeLogLikelihood(Constraint):
         parameters: The entry of the model's outputs that the likelihood is made from. By default
             `"parameters"`, where `tf_geco.VAE` keeps what its decoder returns; `"reconstruction"`
             for models without.
-        scale: The NLL that counts as 100 %, in the unit chosen; by default the tolerance, so that
-            1 + C / scale is the NLL over the one allowed. A tolerance that is not positive needs
-            one.
+        scale: The violation that counts as 100 %, in the unit chosen, by default that of above; d
+            is the number of `"latents"` in the outputs, at most D, and D without any.
         name: Name in logs and plots.
 
     Call arguments:
@@ -91,14 +100,17 @@ class NegativeLogLikelihood(Constraint):
         self.unit = one_of(UNITS, unit, "unit")
         self.parameters = parameters
         self.size: int | None = None
+        self.latents: Any = None
 
     def check_tolerance(self, tolerance: Any, name: str = "tolerance") -> float:
-        """Returns the tolerance as a float: positive, or any number if there is a scale."""
-        return (positive_number if self.given_scale is None else finite_number)(tolerance, name)
+        """Returns the tolerance as a float: any finite number."""
+        return finite_number(tolerance, name)
 
     def build(self, x_shape: Any, y_shape: Any = None, outputs_shape: Any = None) -> None:
-        """Learns the number of values of an example."""
+        """Learns D and d: how many values an example has, and how many latents."""
         self.size = math.prod(x_shape[1:])
+        latents = number_of_latents(outputs_shape) or self.size
+        self.latents = min(latents, self.size)
 
     def measure(self, x: Any, y: Any = None, outputs: Any = None) -> Any:
         """Returns the negative log-likelihood of each example in the unit chosen, `[B]`."""
@@ -155,8 +167,10 @@ class NegativeLogLikelihood(Constraint):
         return dict(zip(UNITS, (1.0, float(size), size * math.log(2.0)), strict=True))[self.unit]
 
     def scale(self, step: Any = 0) -> Any:
-        """Returns the violation that counts as 100 %, by default the tolerance."""
-        return self.tolerance_at(step) if self.given_scale is None else self.given_scale
+        """Returns the violation that counts as 100 %, by default sqrt(d D) / 2 nats."""
+        if self.given_scale is not None:
+            return self.given_scale
+        return math.sqrt(size_of(self) * self.latents) / 2 / self._nats_per_unit
 
     @property
     def is_likelihood(self) -> bool:
@@ -165,8 +179,8 @@ class NegativeLogLikelihood(Constraint):
 
     @property
     def is_ratio(self) -> bool:
-        """Whether the scale is the tolerance: for probabilities, not densities."""
-        return self.given_scale is None
+        """No: what an NLL is above the one allowed is no share of it."""
+        return False
 
     def nats(self, step: Any = 0) -> Any:
         """Returns the scale in nats of an example."""

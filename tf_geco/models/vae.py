@@ -10,7 +10,7 @@ from tf_geco.checks import one_of
 from tf_geco.models.decoded import draw_of, likelihood_of, output_shapes, outputs_of
 from tf_geco.models.latent_variable import LatentVariableModel
 from tf_geco.objectives import Objective
-from tf_geco.posteriors import Posterior, StandardNormal, sample_with_kl
+from tf_geco.posteriors import Posterior, StandardNormal, centre, sample_with_kl
 
 
 @keras.saving.register_keras_serializable(package="tf_geco")
@@ -135,10 +135,24 @@ class VAE(LatentVariableModel):
 
         Args:
             x: Data, `[B, ...]`.
-            seed: An integer for the same noise each time, or `None` for fresh noise. For a mean
-                instead of a sample use `model.posterior(x).mean()`.
+            seed: An integer for the same noise each time, or `None` for fresh noise.
         """
         return self.posterior(x).sample(seed=self.make_seed(seed))
+
+    def encode_mean(self, x: Any) -> tf.Tensor:
+        """Returns the mean latents of `x`, without noise, `[B, d]`.
+
+        A flow has no mean in closed form: what is returned is where it carries its base's mean.
+
+        Args:
+            x: Data, `[B, ...]`.
+        """
+        return centre(self.posterior(x))
+
+    @property
+    def has_normal_prior(self) -> bool:
+        """Whether the prior is N(0, I)."""
+        return isinstance(self.prior_layer, StandardNormal)
 
     def decode(self, latents: Any, seed: int | None = None, *, draw: str = "mean") -> tf.Tensor:
         """Returns g(z), data `[B, ...]` for latents `[B, d]`.

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from numbers import Real
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from tf_geco.constraints import Constraint
@@ -102,16 +101,6 @@ def checked_bounds(bounds: Sequence, number: int) -> list[list[float]]:
             f"Received: bounds={bounds}."
         )
     return [list(map(float, pair)) for pair in pairs]
-
-
-def number_of_latents(outputs_shape: Any) -> int | None:
-    """Returns the number of latents, from the shapes of outputs; `None` without any."""
-    latents = outputs_shape.get("latents") if isinstance(outputs_shape, dict) else None
-    if latents is None:
-        return None
-    shapes: list[tuple] = []
-    keras.tree.map_shape_structure(lambda shape: shapes.append(tuple(shape)), latents)
-    return sum(math.prod(shape[1:]) for shape in shapes)
 
 
 def first_multiplier(constraint: Constraint, latents: int | None, given: float | str) -> float:

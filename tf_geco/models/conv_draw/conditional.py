@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from tf_geco.models.latent_variable import LatentVariableModel
+from tf_geco.models.served import naming
 
 
 class ConditionalModel(LatentVariableModel):
@@ -79,11 +80,15 @@ class ConditionalModel(LatentVariableModel):
         def together(function: Callable) -> Callable:
             return lambda context, target: function({"context": context, "target": target})
 
+        both = {
+            name: (together(endpoints[name][0]), [context, target])
+            for name in ("serving_default", "encode", "encode_mean", "score")
+        }
+        sample = naming(lambda context: self.sample(context=context), "samples")
         return {
-            "serving_default": (together(self.reconstruct), [context, target]),
-            "encode": (together(self.encode), [context, target]),
-            "decode": (self.decode, [latents, context]),
-            "sample": (lambda context: self.sample(context=context), [context]),
+            **both,
+            "decode": (naming(self.decode, "reconstruction"), [latents, context]),
+            "sample": (sample, [context]),
         }
 
     def _entry(self, x: Any, name: str) -> Any:

@@ -85,7 +85,7 @@ class NegativeLogLikelihood(Constraint):
 
     def __init__(
         self,
-        tolerance: float | Schedule,
+        tolerance: float | Schedule | None,
         likelihood: Callable[[Any], tfd.Distribution] | str = "bernoulli",
         *,
         unit: str = "nats",

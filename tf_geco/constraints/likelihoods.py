@@ -71,21 +71,19 @@ def distribution_of(likelihood: Function | str, parameters: Any) -> tfd.Distribu
 
 
 def mean_of(distribution: tfd.Distribution) -> tf.Tensor:
-    """Returns the mean; the mode where there is none, as of categories. In at least float32.
+    """Returns the mean, a float of at least 32 bits.
 
     Raises:
-        ValueError: If the distribution has neither.
+        ValueError: If the distribution has none.
     """
-    for statistic in (distribution.mean, distribution.mode):
-        try:
-            return as_data(statistic())
-        except NotImplementedError:
-            continue
-    raise ValueError(
-        "The likelihood must have a mean or a mode, for the reconstruction: return a distribution "
-        "of a class of your own that defines `_mean`. "
-        f"Received: {type(distribution).__name__}, which has neither."
-    )
+    try:
+        return as_data(distribution.mean())
+    except NotImplementedError as error:
+        raise ValueError(
+            "The likelihood must have a mean, for the reconstruction: return a distribution of a "
+            f"class of your own that defines `_mean`. Received: a {type(distribution).__name__}, "
+            "which has none."
+        ) from error
 
 
 def as_data(values: tf.Tensor) -> tf.Tensor:
@@ -101,7 +99,7 @@ def shape_of(likelihood: Function | str, parameters: Any) -> tuple:
         parameters: A structure of `tf.TensorSpec`.
 
     Raises:
-        ValueError: If the distribution has neither a mean nor a mode.
+        ValueError: If the distribution has no mean.
     """
     found = []
 
@@ -111,5 +109,5 @@ def shape_of(likelihood: Function | str, parameters: Any) -> tuple:
         return mean_of(distribution)
 
     with tf.init_scope():
-        tf.function(make).get_concrete_function(parameters)
+        tf.function(make, autograph=False).get_concrete_function(parameters)
     return tuple(found[0])

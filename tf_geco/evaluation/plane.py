@@ -15,7 +15,7 @@ class InformationPlane:
 
     Args:
         kl: Average KL, in nats per example.
-        nll: Negative log-likelihood at `sigma`, or by the model's own likelihood, in nats per pixel.
+        nll: Negative log-likelihood, in nats per pixel.
         reconstruction_error: RE, the mean squared error per pixel.
         sigma: Standard deviation of the likelihood, in units of the data; `None` for the model's
             own.
@@ -85,7 +85,7 @@ def information_plane(
         sigma = optimal_sigma(model, data, **options) if sigma is None else sigma
         sigma = positive_number(sigma, "sigma")
 
-    def nll(x: Any, mask: Any, outputs: dict) -> Any:
+    def nll_of(x: Any, mask: Any, outputs: dict) -> Any:
         if likelihood is None:
             return mean_nll(x, outputs["reconstruction"], sigma, bin_width, mask)
         own = NegativeLogLikelihood(None, likelihood, unit="nats_per_dim")
@@ -96,7 +96,7 @@ def information_plane(
         target, mean = model.target(x), outputs["reconstruction"]
         return {
             "kl": outputs["kl"],
-            "nll": nll(target, mask, outputs),
+            "nll": nll_of(target, mask, outputs),
             "reconstruction_error": mean_squared_error(target, mean, mask),
         }
 

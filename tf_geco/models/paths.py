@@ -8,7 +8,12 @@ import numpy as np
 def straight(a: np.ndarray, b: np.ndarray, steps: int) -> np.ndarray:
     """Returns points of the straight lines from a to b, `[B, d]` each, as `[B, steps, d]`.
 
-        z(t) = (1 - t) a + t b,    t = 0, ..., 1
+        z(t) = (1 - t) a + t b,    t from 0 to 1
+
+    Args:
+        a: Where they begin.
+        b: Where they end.
+        steps: Number of points, both ends included.
     """
     t = np.linspace(0.0, 1.0, steps)[:, np.newaxis]
     return (1 - t) * a[:, np.newaxis] + t * b[:, np.newaxis]
@@ -23,6 +28,11 @@ def spherical(a: np.ndarray, b: np.ndarray, steps: int) -> np.ndarray:
     between two draws is at sqrt(d / 2), where the prior has next to nothing and the decoder has
     seen next to nothing; an arc stays as far out as its ends. Where a and b have one direction, or
     opposite ones, there is no such arc, and the line is straight.
+
+    Args:
+        a: Where they begin.
+        b: Where they end.
+        steps: Number of points, both ends included.
 
     Reference:
         Shoemake, "Animating rotation with quaternion curves", 1985; White, "Sampling generative

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from numbers import Real
-from typing import Any
 
 import tensorflow as tf
 

@@ -85,18 +85,11 @@ def information_plane(
         sigma = optimal_sigma(model, data, **options) if sigma is None else sigma
         sigma = positive_number(sigma, "sigma")
 
-    def nll_of(x: Any, mask: Any, outputs: dict) -> Any:
-        if likelihood is None:
-            return mean_nll(x, outputs["reconstruction"], sigma, bin_width, mask)
-        own = NegativeLogLikelihood(None, likelihood, unit="nats_per_dim")
-        values, counts = own(x, None if mask is None else {"mask": mask}, outputs)
-        return values if counts is None else (values, counts)
-
     def terms(x: Any, mask: Any, outputs: dict) -> dict[str, Any]:
         target, mean = model.target(x), outputs["reconstruction"]
         return {
             "kl": outputs["kl"],
-            "nll": nll_of(target, mask, outputs),
+            "nll": _nll(likelihood, target, mask, outputs, sigma, bin_width),
             "reconstruction_error": mean_squared_error(target, mean, mask),
         }
 
@@ -105,3 +98,12 @@ def information_plane(
     kl, nll, error = estimates["kl"], estimates["nll"], estimates["reconstruction_error"]
     errors = (kl.standard_error, nll.standard_error, error.standard_error)
     return InformationPlane(kl.value, nll.value, error.value, sigma, errors, kl.count)
+
+
+def _nll(likelihood: Any, x: Any, mask: Any, outputs: dict, sigma: Any, bin_width: float) -> Any:
+    """Returns the NLL per observed value, `[B]`, by a likelihood or else a quantized normal."""
+    if likelihood is None:
+        return mean_nll(x, outputs["reconstruction"], sigma, bin_width, mask)
+    own = NegativeLogLikelihood(None, likelihood, unit="nats_per_dim")
+    values, counts = own(x, None if mask is None else {"mask": mask}, outputs)
+    return values if counts is None else (values, counts)

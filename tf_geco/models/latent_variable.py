@@ -40,7 +40,7 @@ class LatentVariableModel(Served):
 
     cost_name = "kl"
     data_shape: tuple | None = None
-    latents_shape: tuple | None = None
+    latents_shape: Any = None
 
     def __init__(self, objective: Objective, *, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(objective, **kwargs)
@@ -180,8 +180,9 @@ class LatentVariableModel(Served):
         ```
         """
         path = spherical if self.has_normal_prior else straight
-        ends = [np.asarray(self.encode_mean(part)) for part in self._vectors([a, b])]
-        return self._decoded(path(*ends, positive_integer(steps, "steps")))
+        self._refuse_other_latents()
+        start, end = (np.asarray(self.encode_mean(part)) for part in (a, b))
+        return self._decoded(path(start, end, positive_integer(steps, "steps")))
 
     def traverse(
         self, latents: Any, dimensions: Sequence[int] | None = None, values: Any = TRAVERSED
@@ -208,18 +209,17 @@ class LatentVariableModel(Served):
         tf_geco.plotting.latent_paths(moved, names=[f"z {i}" for i in order[:5]])
         ```
         """
-        (latents,) = self._vectors([latents])
+        self._refuse_other_latents()
         chosen = range(self.latents_shape[1]) if dimensions is None else dimensions
         return self._decoded(along_axes(latents, chosen, np.asarray(values)))
 
-    def _vectors(self, given: list) -> list:
-        """Returns what it is given, where latents are vectors, or raises an error."""
+    def _refuse_other_latents(self) -> None:
+        """Raises an error if latents are not vectors."""
         if self.latents_shape is None or len(self.latents_shape) != 2:
             raise ValueError(
                 "Paths need latents that are vectors, [B, d]. Received: "
                 f"{type(self).__name__} with latents of shape {self.latents_shape}."
             )
-        return given
 
     def _decoded(self, points: np.ndarray) -> tf.Tensor:
         """Returns what latents `[n, S, d]` stand for, `[n, S, ...]`."""

@@ -89,7 +89,7 @@ def information_plane(
         target, mean = model.target(x), outputs["reconstruction"]
         return {
             "kl": outputs["kl"],
-            "nll": _nll(likelihood, target, mask, outputs, sigma, bin_width),
+            "nll": _nll(target, mask, outputs, likelihood=likelihood, normal=(sigma, bin_width)),
             "reconstruction_error": mean_squared_error(target, mean, mask),
         }
 
@@ -100,9 +100,10 @@ def information_plane(
     return InformationPlane(kl.value, nll.value, error.value, sigma, errors, kl.count)
 
 
-def _nll(likelihood: Any, x: Any, mask: Any, outputs: dict, sigma: Any, bin_width: float) -> Any:
+def _nll(x: Any, mask: Any, outputs: dict, *, likelihood: Any, normal: tuple) -> Any:
     """Returns the NLL per observed value, `[B]`, by a likelihood or else a quantized normal."""
     if likelihood is None:
+        sigma, bin_width = normal
         return mean_nll(x, outputs["reconstruction"], sigma, bin_width, mask)
     own = NegativeLogLikelihood(None, likelihood, unit="nats_per_dim")
     values, counts = own(x, None if mask is None else {"mask": mask}, outputs)

@@ -57,8 +57,8 @@ def test_interpolations_lead_from_one_reconstruction_to_the_other(name):
     zeros = np.zeros(model.latents_shape[1])
     assert model.traverse(zeros, [1], values=[0.0, 1.0]).shape == (1, 2, *case.shape)
     moved = model.traverse(zeros)
-    assert moved.shape == (model.latents_shape[1], 9, *case.shape)
-    np.testing.assert_allclose(moved[:, 4], np.broadcast_to(moved[0, 4], moved[:, 4].shape), 1e-5)
+    assert moved.shape == (model.latents_shape[1], 11, *case.shape)
+    np.testing.assert_allclose(moved[:, 5], np.broadcast_to(moved[0, 5], moved[:, 5].shape), 1e-5)
 
 
 def test_under_another_prior_the_path_is_straight():

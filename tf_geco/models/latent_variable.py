@@ -14,7 +14,7 @@ from tf_geco.models.served import Served
 from tf_geco.objectives import Objective
 from tf_geco.strategies import next_seed
 
-TRAVERSED = np.linspace(-2.5, 2.5, 9)
+TRAVERSED = np.linspace(-2.5, 2.5, 11)
 
 
 class LatentVariableModel(Served):
@@ -192,8 +192,8 @@ class LatentVariableModel(Served):
         Args:
             latents: Where to start, `[d]`: the mean latents of an example, or zeros.
             dimensions: Which k dimensions to move, by default all.
-            values: What to set each to, `[S]`; by default nine values from -2.5 to 2.5, which hold
-                99 % of N(0, 1).
+            values: What to set each to, `[S]`; by default eleven from -2.5 to 2.5, where 99 % of
+                N(0, 1) are.
 
         Returns:
             `[k, S, ...]`.

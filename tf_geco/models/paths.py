@@ -60,7 +60,7 @@ def along_axes(point: np.ndarray, axes: Sequence[int], values: np.ndarray) -> np
     Returns:
         `[k, S, d]`.
     """
-    points = np.tile(np.asarray(point), (len(axes), len(values), 1))
+    points = np.tile(np.asarray(point, float), (len(axes), len(values), 1))
     for row, axis in enumerate(axes):
         points[row, :, axis] = values
     return points

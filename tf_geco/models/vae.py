@@ -24,6 +24,8 @@ class VAE(LatentVariableModel):
     Args:
         encoder: A Keras model or layer, data `[B, ...]` -> features `[B, H]`.
         decoder: A Keras model or layer, latents `[B, d]` -> reconstruction, shaped like the data.
+            Where the objective has a `NegativeLogLikelihood`: -> what its likelihood needs, an
+            array or a dictionary of them. The reconstruction is then the mean of the likelihood.
         posterior: A `tf_geco.posteriors.Posterior`, features -> distribution over latents.
         objective: `tf_geco.GECO(...)`, or `tf_geco.ELBO(...)` for the baselines.
         prior: A layer that returns a distribution over latents when called with `features=None`, by
@@ -36,7 +38,8 @@ class VAE(LatentVariableModel):
         training: Whether the networks train (dropout, batch normalisation).
 
     Call returns:
-        `{"reconstruction": [B, ...], "kl": [B], "latents": [B, d]}`, in float32.
+        `{"reconstruction": [B, ...], "kl": [B], "latents": [B, d]}`, in float32, and with a
+        likelihood `"parameters"`, what the decoder returned.
 
     Raises:
         ValueError: If an argument is of the wrong kind, or shapes do not fit.
@@ -50,6 +53,22 @@ class VAE(LatentVariableModel):
     )
     model.compile(keras.optimizers.Adam(1e-3))
     model.fit(images, epochs=20)
+    ```
+
+    Counts, such as those of genes in cells `[N, 200]`, have a likelihood of their own:
+
+    ```python
+    counts = np.random.default_rng(0).poisson(3.0, (64, 200)).astype("float32")
+    logarithm = keras.layers.Activation(keras.ops.log1p)
+    encoder = keras.Sequential([logarithm, keras.layers.Dense(64, "gelu")])
+    decoder = keras.Sequential([keras.layers.Dense(64, "gelu"), keras.layers.Dense(2 * 200)])
+    nll = tf_geco.constraints.NegativeLogLikelihood(380.0, "negative_binomial")
+    model = tf_geco.VAE(
+        encoder, decoder, tf_geco.posteriors.DiagonalNormal(latent_dim=8), tf_geco.GECO([nll])
+    )
+    model.compile("adam")
+    model.fit(counts, epochs=20)
+    means, data = model.sample(9, seed=0), model.sample(9, seed=0, draw="data")
     ```
 
     Reference:

@@ -74,7 +74,7 @@ def latent_paths(paths: Any, *, names: Any = None, values: Any = None, axes: Any
     if values is not None:
         places = (np.arange(len(values)) + 0.5) * paths.shape[3]
         drawn = figure.axes[0] if axes is None else axes
-        drawn.set_xticks(places, [f"{value:g}" for value in values])
+        drawn.set_xticks(places, [f"{value:.3g}" for value in values], fontsize="small")
     return figure
 
 

@@ -100,7 +100,7 @@ def test_the_table_says_what_each_row_means():
     head, first, *_, last = str(guide).splitlines()
     assert "nats per example, on 400 examples" in head
     assert f"{guide.nll[0]:.4g}" in first
-    assert "costs no KL" in first
+    assert "for a KL of 0" in first
     assert f"{guide.least:.4g}" in last
 
 

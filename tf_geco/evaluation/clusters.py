@@ -39,9 +39,8 @@ class NLLGuide:
 
     def rows(self) -> list[tuple[float, str]]:
         """Returns pairs of an NLL and what it means."""
-        rows = [
-            (self.nll[0], f"one for all, which costs no KL; examples vary by {self.spread:.4g}")
-        ]
+        alike = f"the same for all, for a KL of 0; examples vary by {self.spread:.4g}"
+        rows = [(self.nll[0], alike)]
         for number, nll, kl in zip(self.clusters[1:], self.nll[1:], self.kl[1:], strict=True):
             rows.append((nll, f"{number} clusters, for a KL of {kl:.1f} nats"))
         if self.least is not None:

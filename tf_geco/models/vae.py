@@ -58,7 +58,6 @@ class VAE(LatentVariableModel):
     Counts, such as those of genes in cells `[N, 200]`, have a likelihood of their own:
 
     ```python
-    counts = np.random.default_rng(0).poisson(3.0, (64, 200)).astype("float32")
     logarithm = keras.layers.Activation(keras.ops.log1p)
     encoder = keras.Sequential([logarithm, keras.layers.Dense(64, "gelu")])
     decoder = keras.Sequential([keras.layers.Dense(64, "gelu"), keras.layers.Dense(2 * 200)])

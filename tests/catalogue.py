@@ -7,10 +7,11 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 import tensorflow as tf
+from tensorflow_probability import distributions as tfd
 from tensorflow_probability.python.internal import samplers
 
 import tf_geco
-from tf_geco.constraints import ReconstructionError
+from tf_geco.constraints import NegativeLogLikelihood, ReconstructionError
 from tf_geco.posteriors import DiagonalNormal, RealNVP
 
 
@@ -21,13 +22,16 @@ class Case:
     build: Callable
     shape: tuple
     context_shape: tuple | None = None
+    greatest_count: int | None = None
 
     def data(self, n=24):
-        """Returns `n` examples that a model can compress, in [0, 1]."""
+        """Returns `n` examples that a model can compress, in [0, 1] or counts."""
         rng = np.random.default_rng(0)
         size = int(np.prod(self.shape))
         factors = rng.normal(size=(n, 2)) @ rng.normal(size=(2, size))
         images = (1 / (1 + np.exp(-factors))).reshape(n, *self.shape).astype("float32")
+        if self.greatest_count is not None:
+            return np.round(self.greatest_count * images)
         if self.context_shape is None:
             return images
         return {"context": rng.random((n, *self.context_shape), "float32"), "target": images}
@@ -101,6 +105,26 @@ def flow_vae():
     return model
 
 
+@keras.saving.register_keras_serializable(package="tests")
+def counts(parameters):
+    number, log_mean = parameters["number"], parameters["log_mean"]
+    return tfd.NegativeBinomial(number, logits=log_mean - tf.math.log(number))
+
+
+def counts_vae(tolerance=14.0, likelihood=counts, **options):
+    """Counts, whose decoder returns the parameters of a likelihood."""
+    latents = keras.Input((2,))
+    hidden = keras.layers.Dense(8, activation="gelu")(latents)
+    parameters = {
+        "log_mean": keras.layers.Dense(6)(hidden),
+        "number": keras.layers.Dense(6, activation="softplus")(hidden),
+    }
+    nll = NegativeLogLikelihood(tolerance, likelihood, **options)
+    encoder, _ = tf_geco.models.dense_networks((6,), latent_dim=2, hidden=(8,))
+    decoder = keras.Model(latents, parameters)
+    return tf_geco.VAE(encoder, decoder, DiagonalNormal(2), tf_geco.GECO([nll]))
+
+
 def conv_draw(shape=(7, 6, 1), objective=None, **options):
     sizes = {"steps": 3, "latent_channels": 2, "hidden_channels": 4, "kernel_size": 3}
     objective = geco() if objective is None else objective
@@ -116,6 +140,7 @@ NETWORKS = {
     "conv": Case(conv_vae, (7, 6, 1)),
     "users_networks": Case(users_networks_vae, (5, 2)),
     "flow": Case(flow_vae, (6,)),
+    "counts": Case(counts_vae, (6,), greatest_count=9),
     "conv_draw": Case(lambda: conv_draw(steps=2), (7, 6, 1)),
     "conditional_conv_draw": Case(
         lambda: conv_draw((4, 6, 1), steps=2, context_shape=(4, 6, 2), share_weights=False),

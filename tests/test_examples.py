@@ -84,6 +84,7 @@ def given():
         "tfd": tfd,
         "images": images,
         "labels": rng.integers(0, 10, 8),
+        "counts": rng.poisson(3.0, (8, 200)).astype("float32"),
         "train": labelled((28, 28, 1)),
         "test": labelled((28, 28, 1)),
         "model": model,

@@ -35,7 +35,7 @@ def test_outputs_have_the_promised_shapes(case):
     outputs = case.build()(data)
     assert outputs["reconstruction"].shape == (24, *case.shape)
     assert outputs["kl"].shape == (24,)
-    assert all(value.dtype == tf.float32 for value in outputs.values())
+    assert all(value.dtype == tf.float32 for value in tf.nest.flatten(outputs))
 
 
 @every_model

@@ -54,6 +54,16 @@ FIGURES = {
         {"limit": LIMIT},
         [{"KL (nats)", "NLL (nats per pixel)", "GECO", "limit"}],
     ),
+    "latent_map": (
+        (RANDOM.normal(size=(9, 5)), np.arange(9) % 3),
+        {"title": "VAE"},
+        [{"VAE", "component 1", "of variance", "0", "2"}],
+    ),
+    "latent_paths": (
+        (RANDOM.uniform(size=(2, 3, 9, 8, 1)),),
+        {"names": ["z_4", "z_9"], "values": [-2.5, 0, 2.5]},
+        [{"z_4", "z_9", "-2.5", "0"}],
+    ),
     "latent_scatter": ((RANDOM.normal(size=(9, 3, 2)),), {"title": "GECO"}, [{"GECO", "z_1"}]),
     "lipschitz_fixed_points": (
         ([DATA], [[PATH], [PATH]], [["a"], ["b"]], ["free", "local"]),
@@ -273,3 +283,47 @@ def test_a_missing_matplotlib_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)
     with pytest.raises(ImportError, match=r"pip install 'tf_geco\[plot\]'"):
         plotting.lipschitz_fixed_points([DATA], [[PATH]], [["a"]])
+
+
+def test_latent_map_draws_principal_components_by_label():
+    rng = np.random.default_rng(0)
+    far = np.outer(np.arange(30) - 14.5, [3.0, 0.0, 4.0])
+    latents = far + rng.normal(size=(30, 3)) * [0.1, 1.0, 0.1]
+    labels = np.array(["low", "high"])[(np.arange(30) >= 15).astype(int)]
+    axes = plotting.latent_map(latents, labels).axes[0]
+    drawn = {part.get_label(): part.get_offsets() for part in axes.collections}
+    assert sorted(drawn) == ["high", "low"]
+    along = np.concatenate([drawn["low"], drawn["high"]])[:, 0]
+    np.testing.assert_allclose(np.abs(along), 5 * np.abs(np.arange(30) - 14.5), atol=0.5)
+    assert axes.get_xlabel().startswith("component 1 (100%")
+    colours = {tuple(part.get_facecolor()[0]) for part in axes.collections}
+    assert len(colours) == 2
+
+
+def test_latent_map_takes_a_projection_and_a_scale():
+    latents = RANDOM.normal(size=(8, 4))
+    figure = plotting.latent_map(latents, np.linspace(0, 1, 8), projection=lambda z: z[:, 2:])
+    axes, scale = figure.axes
+    np.testing.assert_array_equal(axes.collections[0].get_offsets(), latents[:, 2:])
+    assert scale.get_label() == "<colorbar>"
+    axes = plotting.latent_map(latents[:, :2]).axes[0]
+    np.testing.assert_array_equal(axes.collections[0].get_offsets(), latents[:, :2])
+
+
+@pytest.mark.parametrize(
+    ("draw", "message"),
+    [
+        (lambda: plotting.latent_map(np.zeros((5, 1))), r"at least two dim.*\(5, 1\)"),
+        (lambda: plotting.latent_map(np.zeros((5, 3)), np.arange(4)), r"`labels` must be \[5\]"),
+        (
+            lambda: plotting.latent_map(np.zeros((5, 3)), projection=lambda z: z),
+            r"must return \[5, 2\]. Received: an array of shape \(5, 3\)",
+        ),
+        (lambda: plotting.latent_paths(np.zeros((5, 6))), r"\[R, S, H, W, C\].*\(5, 6\)"),
+        (lambda: plotting.latent_paths(np.zeros((2, 3, 4, 4)), names=["a"]), "1 names"),
+        (lambda: plotting.latent_paths(np.zeros((2, 3, 4, 4)), values=[1]), "3 columns"),
+    ],
+)
+def test_latents_that_cannot_be_drawn_are_named(draw, message):
+    with pytest.raises(ValueError, match=message):
+        draw()

@@ -149,3 +149,20 @@ def takes(function: Callable, *arguments: str) -> bool:
     except ValueError:  # some built-in functions do not say
         return True
     return True
+
+
+def one_of(choices: Sequence[str], value: Any, name: str) -> str:
+    """Returns `value`, one of the choices.
+
+    Args:
+        choices: What it may be.
+        value: What the user gave.
+        name: The name of the argument, for the error.
+
+    Raises:
+        ValueError: If it is none of them.
+    """
+    if not isinstance(value, str) or value not in choices:
+        listed = ", ".join(map(repr, choices))
+        raise ValueError(f"`{name}` must be one of {listed}. Received: {name}={value!r}.")
+    return value

@@ -4,12 +4,14 @@ import math
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
+from scipy import stats
 from scipy.stats import logistic
 from tensorflow_probability import distributions as tfd
 
 from tests.constraints.cases import batch, values_of
-from tf_geco.constraints import NegativeLogLikelihood
+from tf_geco.constraints import NegativeLogLikelihood, ReconstructionError
 
 
 @keras.saving.register_keras_serializable(package="tests")
@@ -61,3 +63,45 @@ def test_categorical_and_logistic_mixture_likelihoods():
     mass = logistic.cdf(right, centre, np.exp(width)) - logistic.cdf(left, centre, np.exp(width))
     bits = -np.log2(np.sum(weight * mass, axis=-1)).mean(axis=(1, 2))
     np.testing.assert_allclose(found - 8.0, bits - 8.0, rtol=1e-3, atol=1e-3)
+
+
+def test_counts_have_their_formulas():
+    random = np.random.default_rng(0)
+    x = random.poisson(4.0, (5, 3)).astype("float32")
+    a, b = random.normal(size=(2, 5, 3)).astype("float32")
+    found = values_of(NegativeLogLikelihood(1.0, "poisson"), x, outputs={"reconstruction": a})
+    np.testing.assert_allclose(found, -stats.poisson.logpmf(x, np.exp(a)).sum(1), rtol=1e-5)
+    mean, number = np.exp(a.astype(float)), np.exp(b.astype(float))
+    outputs = {"reconstruction": np.concatenate([a, b], axis=-1)}
+    found = values_of(NegativeLogLikelihood(1.0, "negative_binomial"), x, outputs=outputs)
+    law = stats.nbinom(number, number / (number + mean))
+    np.testing.assert_allclose(law.var(), mean + mean**2 / number)
+    np.testing.assert_allclose(found, -law.logpmf(x).sum(1), rtol=1e-4)
+
+
+@pytest.mark.parametrize(("latents", "d"), [(8, 8), (500, 240), (None, 240)])
+def test_the_scale_is_between_that_of_latents_and_of_values(latents, d):
+    """In nats of an example it is the same for every unit and every tolerance."""
+    x, _, outputs = batch()
+    if latents is not None:
+        outputs["latents"] = np.zeros((len(x), latents), "float32")
+    for unit, factor in {"nats": 1, "nats_per_dim": 240, "bits_per_dim": 240 * math.log(2)}.items():
+        for tolerance in (-1.0, 0.0, 3.0):
+            constraint = NegativeLogLikelihood(tolerance, unit=unit)
+            constraint(x, outputs=outputs)
+            assert constraint.scale() * factor == pytest.approx(math.sqrt(d * 240) / 2)
+            assert constraint.nats() == pytest.approx(math.sqrt(d * 240) / 2)
+            assert constraint.weight() == pytest.approx(factor)
+
+
+def test_with_as_many_latents_as_values_the_error_is_that_of_a_reconstruction_error():
+    """Of a normal likelihood with sigma = kappa, at and above the tolerance."""
+    x, _, outputs = batch()
+    sigma, size = 0.2, 240
+    error = ReconstructionError(sigma)
+    least = size / 2 * (1 + math.log(2 * math.pi * sigma**2))
+    nll = NegativeLogLikelihood(least, lambda mean: tfd.Normal(mean, sigma))
+    squared, nats = (values_of(part, x, outputs=outputs) for part in (error, nll))
+    np.testing.assert_allclose(nll.excess(nats), error.excess(squared), rtol=1e-4)
+    np.testing.assert_allclose(nll.error(nats), error.error(squared), rtol=1e-4)
+    np.testing.assert_allclose(nll.nats(), error.nats())

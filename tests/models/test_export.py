@@ -5,8 +5,11 @@ import subprocess
 import sys
 
 import numpy as np
+import pytest
+import tensorflow as tf
 
-from tests.catalogue import MODELS, train
+import tf_geco
+from tests.catalogue import MODELS, dense_vae, train
 
 SERVE = """
 import json, sys
@@ -22,13 +25,16 @@ for name in names:
     data = {key: tf.constant(part) for key, part in np.load(f"{folder}/{name}.npz").items()}
     context = {key: part for key, part in data.items() if key == "context"}
     sign = served.signatures
-    call = lambda name, **inputs: sign[name](**inputs)["output_0"]
-    latents = tf.zeros_like(call("encode", **data))
+    mean = sign["encode_mean"](**data)["latents"]
+    scores = sign["score"](**data)
     results[name] = {
         "signatures": sorted(sign),
-        "reconstruction": call("serving_default", **data).shape.as_list(),
-        "sample": call("sample", **context or {"n": tf.constant(4)}).shape.as_list(),
-        "decoded": call("decode", latents=latents, **context).numpy().tolist(),
+        "reconstruction": sign["serving_default"](**data)["reconstruction"].shape.as_list(),
+        "latents": sign["encode"](**data)["latents"].shape.as_list(),
+        "samples": sign["sample"](**context or {"n": tf.constant(4)})["samples"].shape.as_list(),
+        "mean": mean.numpy().tolist(),
+        "decoded": sign["decode"](latents=mean, **context)["reconstruction"].numpy().tolist(),
+        "scores": {name: values.shape.as_list() for name, values in scores.items()},
     }
 print(json.dumps(results))
 """
@@ -48,10 +54,52 @@ def test_saved_models_serve_alone(tmp_path):
     results = json.loads(served.stdout.splitlines()[-1])
     for name, case in MODELS.items():
         result, model = results[name], models[name]
-        assert result["signatures"] == ["decode", "encode", "sample", "serving_default"]
-        assert result["reconstruction"] == [4, *case.shape]
-        assert result["sample"] == [4, *case.shape]
-        zeros = np.zeros((4, *model.latents_shape[1:]), "float32")
-        context = [case.data(4)["context"]] if case.context_shape else []
-        decoded = model.decode(zeros, *context)
-        np.testing.assert_allclose(result["decoded"], decoded, rtol=1e-4, atol=1e-6)
+        assert result["signatures"] == sorted(model.endpoints())
+        assert result["reconstruction"] == result["samples"] == [4, *case.shape]
+        data = case.data(4)
+        mean = model.encode_mean(data)
+        assert result["latents"] == list(mean.shape)
+        np.testing.assert_allclose(result["mean"], mean, rtol=1e-4, atol=1e-5)
+        context = [data["context"]] if case.context_shape else []
+        decoded = model.decode(mean, *context)
+        np.testing.assert_allclose(result["decoded"], decoded, rtol=1e-4, atol=1e-5)
+        constraints = [constraint.name for constraint in model.objective.constraints]
+        assert result["scores"] == {name: [4] for name in ["kl", *constraints]}
+
+
+class Monitor(tf_geco.VAE):
+    """The example of `endpoints`."""
+
+    def endpoints(self):
+        x = tf.TensorSpec(self.data_shape, tf.float32, name="x")
+        mask = tf.TensorSpec(self.data_shape, tf.bool, name="mask")
+        score = lambda x, mask: self.score_batch(x, {"mask": mask})  # noqa: E731
+        return {**super().endpoints(), "score_observed": (score, [x, mask])}
+
+
+def test_a_subclass_has_endpoints_of_its_own(tmp_path):
+    case = MODELS["dense"]
+    plain, x = case.build(), case.data()
+    model = Monitor.from_config(plain.get_config())
+    mask = np.random.default_rng(0).random(x.shape) < 0.5
+    model.export(tmp_path / "monitor")
+    signatures = tf.saved_model.load(str(tmp_path / "monitor")).signatures
+    assert sorted(signatures) == sorted([*plain.endpoints(), "score_observed"])
+    scored = signatures["score_observed"]
+    holes = scored(x=tf.constant(np.where(mask, x, np.nan)), mask=tf.constant(mask))
+    expected = model.score(x, {"mask": mask})
+    np.testing.assert_allclose(holes["kl"], expected["kl"], rtol=1e-4)
+    assert np.isfinite(holes["reconstruction_error"]).all()
+
+
+def test_without_labels_there_is_no_score(tmp_path):
+    def hit(x, y, outputs):
+        return tf.cast(y["label"] > 0, tf.float32)
+
+    label = tf_geco.constraints.from_function(hit, 0.5, "hit")
+    model, x = dense_vae(tf_geco.GECO([label])), MODELS["dense"].data()
+    with pytest.warns(UserWarning, match="no signature `score`.*labels"):
+        model.export(tmp_path / "model")
+    assert "score" not in tf.saved_model.load(str(tmp_path / "model")).signatures
+    labels = np.arange(24) % 2
+    np.testing.assert_array_equal(model.score(x, {"label": labels})["hit"], labels)

@@ -2,27 +2,44 @@
 
 import keras
 import numpy as np
+from scipy import stats
 
 import tf_geco
 from tf_geco.constraints import ReconstructionError, from_function
 
 
 def figures(case, model, data, weights=None, mask=None):
-    """Returns KL, RMS error and loss of a data set, from one forward pass over all of it."""
-    outputs = {name: np.asarray(value, np.float64) for name, value in model(data).items()}
-    target = np.asarray(model.target(data), np.float64)
+    """Returns KL, reading and loss of a data set, from one forward pass over all of it."""
+    outputs, target = model(data), np.asarray(model.target(data), np.float64)
     seen = np.ones(target.shape) if mask is None else np.broadcast_to(mask, target.shape)
-    axes = tuple(range(1, target.ndim))
-    squares = np.where(seen, np.nan_to_num(target) - outputs["reconstruction"], 0) ** 2
-    errors = squares.sum(axes) / np.maximum(seen.sum(axes), 1)
     weights = np.ones(len(target)) if weights is None else np.asarray(weights, np.float64)
-    counts = weights * (seen.sum(axes) > 0)
-    kl, error = np.average(outputs["kl"], weights=weights), np.average(errors, weights=counts)
-    return {"kl": kl, "reconstruction_error": np.sqrt(error), "loss": loss(model, kl, error)}
+    counts = weights * (seen.sum(tuple(range(1, target.ndim))) > 0)
+    kl = np.average(np.asarray(outputs["kl"], np.float64), weights=weights)
+    error = np.average(measured(model, outputs, target, seen), weights=counts)
+    return {"kl": kl, **reading(model, error), "loss": loss(model, kl, error)}
+
+
+def measured(model, outputs, target, seen):
+    """Returns the squared error of each example, or its negative log-likelihood, `[n]`."""
+    axes = tuple(range(1, target.ndim))
+    if model.objective.constraints[0].name == "reconstruction_error":
+        error = np.nan_to_num(target) - np.asarray(outputs["reconstruction"], np.float64)
+        return (np.where(seen, error, 0) ** 2).sum(axes) / np.maximum(seen.sum(axes), 1)
+    number, log_mean = (
+        np.asarray(outputs["parameters"][name], np.float64) for name in ("number", "log_mean")
+    )
+    law = stats.nbinom(number, number / (number + np.exp(log_mean)))
+    return -np.where(seen, law.logpmf(np.nan_to_num(target)), 0).sum(axes)
+
+
+def reading(model, error):
+    """Returns what the logs show of a mean, by name."""
+    name = model.objective.constraints[0].name
+    return {name: np.sqrt(error) if name == "reconstruction_error" else error}
 
 
 def loss(model, kl, error):
-    """Returns the objective of a mean KL and a mean squared error, in float64."""
+    """Returns the objective of a mean KL and a mean of what is measured, in float64."""
     objective = model.objective
     penalty = sum(float(part) for part in model.losses)
     values = np.prod(model.data_shape[1:])
@@ -33,6 +50,8 @@ def loss(model, kl, error):
         return nll + beta * kl + penalty
     constraint = objective.constraints[0]
     kappa = float(constraint.tolerance_at(objective.step))
+    if constraint.name != "reconstruction_error":
+        return kl + float(objective.multiplier[0]) * (error - kappa) + penalty
     weight = values / 2 / kappa**2 if objective.scaled else 1.0
     return kl + float(objective.multiplier[0]) * weight * (error - kappa**2) + penalty
 

@@ -7,7 +7,15 @@ import tensorflow as tf
 
 import tf_geco
 from tests.catalogue import MODELS, batches, mirrored
-from tests.training.recomputed import classifier, figures, plain_vae, recall, table
+from tests.training.recomputed import (
+    classifier,
+    figures,
+    measured,
+    plain_vae,
+    reading,
+    recall,
+    table,
+)
 from tf_geco.constraints import ReconstructionError, from_function
 
 every_model = pytest.mark.parametrize("case", MODELS.values(), ids=MODELS)
@@ -89,10 +97,19 @@ def test_an_epoch_logs_what_its_accepted_batches_say(case, no_noise):
     accepted = [seen[0], seen[2]]
     kl = np.concatenate([terms.outputs["kl"] for terms, _ in accepted])
     target = np.asarray(model.target(data))[[*range(8), *range(16, 24)]]
-    outputs = np.concatenate([terms.outputs["reconstruction"] for terms, _ in accepted])
+    outputs = [
+        {
+            name: terms.outputs[name]
+            for name in ("reconstruction", "parameters")
+            if name in terms.outputs
+        }
+        for terms, _ in accepted
+    ]
+    outputs = keras.tree.map_structure(lambda *parts: np.concatenate(parts), *outputs)
+    error = measured(model, outputs, target, np.ones(target.shape)).mean()
     expected = {
         "kl": kl.mean(),
-        "reconstruction_error": np.sqrt(np.mean((target - outputs) ** 2)),
+        **reading(model, error),
         "loss": np.mean([value for _, value in accepted]),
         "skipped": 1,
     }

@@ -12,7 +12,7 @@ from tf_geco.callbacks.tensorboard import Board
 from tf_geco.callbacks.trajectory import Trajectory
 from tf_geco.checks import flag, non_negative_number, path_name, positive_integer
 from tf_geco.objectives import GECO
-from tf_geco.objectives.objective import Objective, objective_of
+from tf_geco.objectives.objective import Objective
 from tf_geco.strategies import worker_of
 
 
@@ -219,3 +219,18 @@ class GECOCallback(keras.callbacks.Callback):
             warnings.warn("\n".join(sentences), stacklevel=2)
         elif (self.params or {}).get("verbose"):
             print("\n".join(not_yet(objective, seen)))
+
+
+def objective_of(model: keras.Model) -> Objective:
+    """Returns the objective of a model, under whatever name it has there.
+
+    Raises:
+        ValueError: If the model has none, or several.
+    """
+    found = {id(part): part for part in model.layers if isinstance(part, Objective)}
+    if len(found) != 1:
+        raise ValueError(
+            "The model must have one objective of tf_geco among its attributes. Received: a model "
+            f"of type {type(model).__name__} with {len(found)}."
+        )
+    return next(iter(found.values()))

@@ -235,8 +235,7 @@ class Sized(Constraint):
     def first_multiplier(self, latents: int | None) -> float:
         """Returns d / D, the least that a linear Gaussian model of d latents needs; at least 0.03.
 
-        Far below 0.03 all latents collapse at first. Where d >= D, or d is not known, d / D says
-        nothing: 0.05.
+        Far below 0.03 all latents collapse at first. Where d >= D, or is not known: 0.05.
         """
         share = 1.0 if latents is None else latents / size_of(self)
         return max(share, FEW_LATENTS) if share < 1.0 else OVERCOMPLETE

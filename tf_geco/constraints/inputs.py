@@ -1,8 +1,10 @@
 """What a constraint reads: entries of the outputs, masks of missing values, images in one dtype."""
 
 import difflib
+import math
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 
@@ -121,3 +123,13 @@ def only(values: tf.Tensor, mask: tf.Tensor | None, axes: Any) -> Any:
     number = tf.reduce_sum(seen, axes)
     mean = tf.math.divide_no_nan(tf.reduce_sum(values * seen, axes), number)
     return mean, tf.cast(number > 0, values.dtype)
+
+
+def number_of_latents(outputs_shape: Any) -> int | None:
+    """Returns the number of latents, from the shapes of outputs; `None` without any."""
+    latents = outputs_shape.get("latents") if isinstance(outputs_shape, dict) else None
+    if latents is None:
+        return None
+    shapes: list[tuple] = []
+    keras.tree.map_shape_structure(lambda shape: shapes.append(tuple(shape)), latents)
+    return sum(math.prod(shape[1:]) for shape in shapes)

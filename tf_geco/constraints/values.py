@@ -54,3 +54,8 @@ def straight_through(strict: tf.Tensor, proxy: tf.Tensor) -> tf.Tensor:
         fairness, recall, churn, and other goals", 2019, arXiv:1809.04198, Section 4.
     """
     return tf.stop_gradient(tf.cast(strict, proxy.dtype)) + (proxy - tf.stop_gradient(proxy))
+
+
+def known_values(values: tf.Tensor, counts: tf.Tensor | None = None) -> tf.Tensor:
+    """Returns the values of examples that count, and NaN for the others, `[B]`."""
+    return values if counts is None else tf.where(counts > 0.0, values, float("nan"))

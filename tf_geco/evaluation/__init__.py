@@ -1,5 +1,6 @@
 """The measures of the paper: likelihood, average and marginal KL, the information plane."""
 
+from tf_geco.evaluation.clusters import NLLGuide, nll_guide
 from tf_geco.evaluation.compression import average_kl
 from tf_geco.evaluation.coverage import MarginalKL, marginal_kl
 from tf_geco.evaluation.estimate import Estimate
@@ -15,12 +16,14 @@ __all__ = [
     "InformationPlane",
     "Likelihood",
     "MarginalKL",
+    "NLLGuide",
     "ToleranceGuide",
     "average_kl",
     "check",
     "information_plane",
     "least_nll",
     "marginal_kl",
+    "nll_guide",
     "optimal_sigma",
     "quantized_nll",
     "tolerance_guide",

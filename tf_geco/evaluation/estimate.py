@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from tf_geco.evaluation.batches import Batches
 from tf_geco.strategies import on_replicas
-from tf_geco.training.noise import noise_kept
+from tf_geco.training.noise import seeded
 
 
 @dataclass(frozen=True)
@@ -111,27 +111,6 @@ def gathered(
             if not kept:
                 raise
     return {key: np.concatenate([values[key] for values in kept]) for key in kept[0]}
-
-
-@contextmanager
-def seeded(model: Any, seed: int) -> Iterator[None]:
-    """Sets the noise that a model draws outside of training, within a block.
-
-    After it, the state of all noise of the model and its layers is as it was before.
-    """
-    generator = getattr(model, "inference_seed_generator", None)
-    generator = generator or getattr(model, "seed_generator", None)
-    if generator is None:
-        with noise_kept(model):
-            yield
-        return
-    before = generator.state.numpy()
-    with noise_kept(model):
-        generator.state.assign(np.array([seed, 0], before.dtype))
-        try:
-            yield
-        finally:
-            generator.state.assign(before)
 
 
 @contextmanager

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from tf_geco.checks import positive_integer, positive_number
 from tf_geco.evaluation.approximations import blur_to_error, contrast, principal_components
-from tf_geco.evaluation.batches import Batches, Examples, target_of
+from tf_geco.evaluation.sampled import filled, sampled
 from tf_geco.training.watch import outside_unit_range, warn_outside_unit_range
 
 PAPER = (0.175, 0.125, 0.1, 0.08, 0.06)
@@ -126,13 +125,13 @@ def tolerance_guide(
     Reference:
         Pearson, "On lines and planes of closest fit", 1901; Rezende and Viola, "Taming VAEs", 2018.
     """
-    x = _sample(data, positive_integer(max_examples, "max_examples"), seed)
+    x = sampled(data, positive_integer(max_examples, "max_examples"), seed)
     is_images = x.ndim == 4
     outside = float(outside_unit_range(x)) if is_images else 0.0
     if outside:
         warn_outside_unit_range(outside)
     in_unit_range = is_images and not outside
-    x, share = _filled(x)
+    x, share = filled(x)
     flat = x.reshape(len(x), -1).astype(np.float64)
     chosen = _at_quartiles(flat.std(axis=1))
     examples = x[chosen].astype(np.float64)
@@ -174,69 +173,6 @@ def _linear_codes(
     codes = (flat[chosen] - mean) @ directions.T
     projections = [mean + codes[:, :k] @ directions[:k] for k in (0, *left)]
     return errors, (0, *left), np.array(projections)
-
-
-def _sample(data: Any, size: int, seed: int) -> np.ndarray:
-    """Returns at most `size` examples, NaN where a value is missing.
-
-    In one pass, it takes those that draw the smallest numbers.
-    """
-    random, numbers, total = np.random.default_rng(seed), np.empty(0), 0
-    kept: list[np.ndarray] = []
-    for batch in Batches(data, size):
-        kept = [*kept, _checked(batch, total)]
-        numbers = np.append(numbers, random.random(batch.number))
-        total += batch.number
-        if total > size:
-            smallest = np.sort(np.argsort(numbers)[:size])
-            kept, numbers = [np.concatenate(kept)[smallest]], numbers[smallest]
-    if total < 2:
-        raise ValueError("`data` must hold at least two examples. Received: one example.")
-    return np.concatenate(kept)
-
-
-def _filled(x: np.ndarray) -> tuple[np.ndarray, float]:
-    """Returns examples with a mean in place of each missing value, and the share observed.
-
-    Args:
-        x: `[N, ...]`, NaN where a value is missing.
-
-    Returns:
-        Those of the examples that have an observed value, and the share of observed values in them.
-    """
-    seen = ~np.isnan(x)
-    if seen.all():
-        return x, 1.0
-    some = seen.reshape(len(x), -1).any(axis=1)
-    x, seen = x[some], seen[some]
-    if len(x) < 2:
-        raise ValueError("`data` must hold at least two examples with an observed value.")
-    total = np.sum(x, axis=0, where=seen, dtype=np.float64)
-    return np.where(seen, x, total / np.maximum(seen.sum(axis=0), 1)), float(seen.mean())
-
-
-def _checked(batch: Examples, start: int) -> np.ndarray:
-    """Returns the true examples of a batch, NaN where missing, or says what is wrong with them."""
-    x, count = target_of(batch.x), batch.number
-    if not isinstance(x, np.ndarray):
-        kind = f"the keys {sorted(x)}" if isinstance(x, dict) else type(x).__name__
-        raise ValueError(
-            f"`data` must hold one array of examples, or a dictionary with 'target'. "
-            f"Received: {kind}."
-        )
-    if not tf.as_dtype(x.dtype).is_floating:
-        raise ValueError(
-            "`data` must be floats, in the unit of the tolerance; divide bytes by 255. "
-            f"Received: dtype {x.dtype}."
-        )
-    x = x[:count]
-    finite = np.isfinite(x).reshape(count, -1).all(axis=1)
-    if not finite.all():
-        raise ValueError(
-            "`data` must be finite. "
-            f"Received: NaN or infinity in example {start + np.argmin(finite)} (counted from 0)."
-        )
-    return np.where(batch.y["mask"][:count], x, np.nan) if batch.y else x
 
 
 def _at_quartiles(values: np.ndarray) -> np.ndarray:

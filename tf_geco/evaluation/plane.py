@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from tf_geco.checks import positive_number
+from tf_geco.constraints import NegativeLogLikelihood
 from tf_geco.evaluation.estimate import Estimate, per_example
 from tf_geco.evaluation.likelihood import mean_nll, mean_squared_error, optimal_sigma
 
@@ -14,9 +15,10 @@ class InformationPlane:
 
     Args:
         kl: Average KL, in nats per example.
-        nll: Negative log-likelihood at `sigma`, in nats per pixel.
+        nll: Negative log-likelihood, in nats per pixel.
         reconstruction_error: RE, the mean squared error per pixel.
-        sigma: Standard deviation of the likelihood, in units of the data.
+        sigma: Standard deviation of the likelihood, in units of the data; `None` for the model's
+            own.
         standard_errors: Of `kl`, `nll` and `reconstruction_error`, in that order.
         count: Number of examples; errors and likelihoods are means over those with an observed
             value.
@@ -25,7 +27,7 @@ class InformationPlane:
     kl: float
     nll: float
     reconstruction_error: float
-    sigma: float
+    sigma: float | None
     standard_errors: tuple[float, float, float]
     count: int
 
@@ -40,7 +42,10 @@ def information_plane(
     batch_size: int = 256,
     verbose: bool = False,
 ) -> InformationPlane:
-    """Returns a model's average KL, its likelihood at sigma_opt, and its reconstruction error.
+    """Returns a model's average KL, its likelihood, and its reconstruction error.
+
+    The likelihood is the model's own, if its objective has a `NegativeLogLikelihood`; otherwise a
+    quantized normal at sigma_opt.
 
     Args:
         model: A latent variable model.
@@ -48,8 +53,10 @@ def information_plane(
             of zeros in their place, errors and likelihoods are per observed pixel of each example
             that has any. Weights are not used.
         sigma: Standard deviation of the likelihood; give `optimal_sigma(model, train)` to measure a
-            test set as the paper does. By default the optimal one of `data` itself.
-        bin_width: Width of a bin of the quantized normal, 1/255 for 8-bit images in [0, 1].
+            test set as the paper does. By default the optimal one of `data` itself. A sigma makes
+            the likelihood a quantized normal for any model.
+        bin_width: Width of a bin of the quantized normal, 1/255 for 8-bit images in [0, 1]; a
+            likelihood of the model's own has none.
         seed: Seed of z ~ q(z | x).
         batch_size: Number of examples at once.
         verbose: Whether to show progress.
@@ -72,16 +79,17 @@ def information_plane(
         Rezende and Viola, "Taming VAEs", 2018, Figure 4 and Appendix D.
     """
     options: dict[str, Any] = {"seed": seed, "batch_size": batch_size, "verbose": verbose}
-    if sigma is None:
-        sigma = optimal_sigma(model, data, **options)
-    sigma = positive_number(sigma, "sigma")
     bin_width = positive_number(bin_width, "bin_width")
+    likelihood = getattr(model, "likelihood", None) if sigma is None else None
+    if likelihood is None:
+        sigma = optimal_sigma(model, data, **options) if sigma is None else sigma
+        sigma = positive_number(sigma, "sigma")
 
     def terms(x: Any, mask: Any, outputs: dict) -> dict[str, Any]:
         target, mean = model.target(x), outputs["reconstruction"]
         return {
             "kl": outputs["kl"],
-            "nll": mean_nll(target, mean, sigma, bin_width, mask),
+            "nll": _nll(target, mask, outputs, likelihood=likelihood, normal=(sigma, bin_width)),
             "reconstruction_error": mean_squared_error(target, mean, mask),
         }
 
@@ -90,3 +98,13 @@ def information_plane(
     kl, nll, error = estimates["kl"], estimates["nll"], estimates["reconstruction_error"]
     errors = (kl.standard_error, nll.standard_error, error.standard_error)
     return InformationPlane(kl.value, nll.value, error.value, sigma, errors, kl.count)
+
+
+def _nll(x: Any, mask: Any, outputs: dict, *, likelihood: Any, normal: tuple) -> Any:
+    """Returns the NLL per observed value, `[B]`, by a likelihood or else a quantized normal."""
+    if likelihood is None:
+        sigma, bin_width = normal
+        return mean_nll(x, outputs["reconstruction"], sigma, bin_width, mask)
+    own = NegativeLogLikelihood(None, likelihood, unit="nats_per_dim")
+    values, counts = own(x, None if mask is None else {"mask": mask}, outputs)
+    return values if counts is None else (values, counts)

@@ -1,22 +1,27 @@
 """Latent variable models: the contract that evaluation, callbacks and export rely on."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-from tf_geco.checks import seed_number
+from tf_geco.checks import positive_integer, seed_number
+from tf_geco.models.generation import generated
+from tf_geco.models.paths import along_axes, spherical, straight
+from tf_geco.models.served import Served
 from tf_geco.objectives import Objective
 from tf_geco.strategies import next_seed
-from tf_geco.training import ObjectiveModel
+
+TRAVERSED = np.linspace(-2.5, 2.5, 11)
 
 # Two threads that read the state of one generator at once would draw the same noise.
 DRAWING = threading.Lock()
 
 
-class LatentVariableModel(ObjectiveModel):
+class LatentVariableModel(Served):
     """A model with latents, whose cost is the KL of their posterior from their prior.
 
     A subclass writes `call`, which returns a dictionary with
@@ -25,8 +30,8 @@ class LatentVariableModel(ObjectiveModel):
         "kl"                [B], in nats
         "latents"           [B, ...], or a list of them
 
-    and `encode`, `decode`, `sample`. All else follows: training, reconstruction, export. Its
-    `build` sets `data_shape` and `latents_shape`, each with the batch as `None`.
+    and `encode`, `encode_mean`, `decode`, `sample`. All else follows: training, reconstruction,
+    export. Its `build` sets `data_shape` and `latents_shape`, each with the batch as `None`.
 
     Training draws its noise from one generator, everything else from another, so that nobody who
     looks at a model changes its next step.
@@ -39,6 +44,7 @@ class LatentVariableModel(ObjectiveModel):
 
     cost_name = "kl"
     data_shape: tuple | None = None
+    latents_shape: Any = None
 
     def __init__(self, objective: Objective, *, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(objective, **kwargs)
@@ -123,62 +129,123 @@ class LatentVariableModel(ObjectiveModel):
                 return next_seed(self.seed_generator if training else self.inference_seed_generator)
         return tf.stack([0, tf.cast(seed, tf.int32)])
 
-    def endpoints(self) -> dict[str, tuple]:
-        """Returns the functions that `export` saves: name -> (function, input signature)."""
-        data = tf.TensorSpec(self.data_shape, tf.float32, name="x")
-        latents = tf.TensorSpec(self.latents_shape, tf.float32, name="latents")
-        number = tf.TensorSpec([], tf.int32, name="n")
-        return {
-            "serving_default": (with_fresh_noise(self.reconstruct), [data]),
-            "encode": (with_fresh_noise(self.encode), [data]),
-            "decode": (self.decode, [latents]),
-            "sample": (with_fresh_noise(self.sample), [number]),
-        }
+    def encode_mean(self, x: Any) -> Any:
+        """Returns the mean latents of `x`, which have no noise."""
+        raise NotImplementedError(f"{type(self).__name__} must define `encode_mean(x)`.")
 
-    def export(self, filepath: str, **kwargs: Any) -> None:
-        """Writes a SavedModel that serves without tf_geco, Keras or TensorFlow Probability.
-
-        Its signatures are `serving_default` (reconstruct), `encode`, `decode` and `sample`; the
-        last takes the number of samples.
+    def generate(
+        self,
+        n: int | None = None,
+        *,
+        context: Any = None,
+        seed: int | None = None,
+        batch_size: int = 256,
+        verbose: bool | str = "auto",
+        **options: Any,
+    ) -> np.ndarray:
+        """Returns new examples from the prior, as many as you like: `sample`, batch by batch.
 
         Args:
-            filepath: Folder to write.
-            **kwargs: Passed to `keras.export.ExportArchive.write_out`.
+            n: Number of examples.
+            context: Contexts `[N, ...]` of a conditional model, instead of `n`.
+            seed: An integer for the same examples each time (for one `batch_size`), or `None`.
+            batch_size: Number of examples at once.
+            verbose: Whether to show progress; `"auto"` for once it has taken five seconds.
+            **options: Further arguments of `sample`.
+
+        Returns:
+            An array `[n, ...]`.
 
         Raises:
-            ValueError: If the model is not built yet.
+            ValueError: If a number is not a positive integer, or there is not just one of `n` and
+                `context`.
 
         Example:
         ```python
-        model.export("vae_savedmodel")
-        served = tf.saved_model.load("vae_savedmodel")
-        images = served.signatures["sample"](n=tf.constant(16))
+        many = model.generate(1000, seed=0)
         ```
         """
-        if not self.built:
+        numbers: dict[str, Any] = {"seed": seed, "batch_size": batch_size, "verbose": verbose}
+        return generated(self, n, context, **numbers, **options)
+
+    def interpolate(self, a: Any, b: Any, steps: int = 8) -> tf.Tensor:
+        """Returns what lies between examples, on paths between their mean latents.
+
+        Under the prior N(0, I) paths are arcs, which stay as far out as their ends, where the prior
+        has its mass (`tf_geco.models.paths`); under any other prior they are straight lines.
+
+        Args:
+            a: Data `[B, ...]`.
+            b: Data `[B, ...]`.
+            steps: Number S of points, both ends included.
+
+        Returns:
+            `[B, S, ...]`, from the reconstructions of a to those of b.
+
+        Raises:
+            ValueError: If latents are not vectors, as those of ConvDRAW are not: each of its steps
+                has a prior that depends on the steps before, so that points between two of its
+                codes mean nothing.
+
+        Example:
+        ```python
+        between = model.interpolate(images[:4], images[4:8])
+        tf_geco.plotting.latent_paths(between)
+        ```
+        """
+        path = spherical if self.has_normal_prior else straight
+        self._refuse_other_latents()
+        start, end = (np.asarray(self.encode_mean(part)) for part in (a, b))
+        return self._decoded(path(start, end, positive_integer(steps, "steps")))
+
+    def traverse(
+        self, latents: Any, dimensions: Sequence[int] | None = None, values: Any = TRAVERSED
+    ) -> tf.Tensor:
+        """Returns what each latent dimension does, the others left as they are.
+
+        Args:
+            latents: Where to start, `[d]`: the mean latents of an example, or zeros.
+            dimensions: Which k dimensions to move, by default all.
+            values: What to set each to, `[S]`; by default eleven from -2.5 to 2.5, where 99 % of
+                N(0, 1) are.
+
+        Returns:
+            `[k, S, ...]`.
+
+        Raises:
+            ValueError: If latents are not vectors, as those of ConvDRAW.
+
+        Example:
+        ```python
+        codes = np.asarray(model.encode_mean(images))
+        order = np.argsort(-codes.std(axis=0))  # dimensions that say something, first
+        moved = model.traverse(codes[0], order[:5])
+        tf_geco.plotting.latent_paths(moved, names=[f"z {i}" for i in order[:5]])
+        ```
+        """
+        self._refuse_other_latents()
+        chosen = range(self.latents_shape[1]) if dimensions is None else dimensions
+        return self._decoded(along_axes(latents, chosen, np.asarray(values)))
+
+    def _refuse_other_latents(self) -> None:
+        """Raises an error if latents are not vectors."""
+        if self.latents_shape is None or len(self.latents_shape) != 2:
             raise ValueError(
-                "The model has no weights yet. Train it, or call it on a batch, before `export`."
+                "Paths need latents that are vectors, [B, d]. Received: "
+                f"{type(self).__name__} with latents of shape {self.latents_shape}."
             )
-        kwargs.setdefault("verbose", False)
-        archive = keras.export.ExportArchive()
-        archive.track(self)
-        for name, (function, signature) in self.endpoints().items():
-            archive.add_endpoint(name, function, input_signature=signature)
-        archive.write_out(filepath, **kwargs)
+
+    def _decoded(self, points: np.ndarray) -> tf.Tensor:
+        """Returns what latents `[n, S, d]` stand for, `[n, S, ...]`."""
+        flat = points.reshape(-1, points.shape[-1]).astype("float32")
+        images = self.decode(flat)
+        return tf.reshape(images, [*points.shape[:2], *images.shape[1:]])
+
+    @property
+    def has_normal_prior(self) -> bool:
+        """Whether the latents have the prior N(0, I)."""
+        return False
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of `__init__`."""
         return {**super().get_config(), "seed": self.seed}
-
-
-def with_fresh_noise(function: Callable) -> Callable:
-    """Returns a function of a served model, that draws its own seed in each call.
-
-    The state of a generator is read and written by different operations, between which another
-    thread of a server may read it too.
-    """
-
-    def drawn(*inputs: Any) -> Any:
-        return function(*inputs, seed=tf.random.uniform([], maxval=tf.int32.max, dtype=tf.int32))
-
-    return drawn

@@ -6,10 +6,11 @@ import keras
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
-from tf_geco.dtypes import as_float32
+from tf_geco.checks import one_of
+from tf_geco.models.decoded import draw_of, likelihood_of, output_shapes, outputs_of
 from tf_geco.models.latent_variable import LatentVariableModel
 from tf_geco.objectives import Objective
-from tf_geco.posteriors import Posterior, StandardNormal, sample_with_kl
+from tf_geco.posteriors import Posterior, StandardNormal, centre, sample_with_kl
 from tf_geco.posteriors.posterior import takes_features
 
 
@@ -24,6 +25,8 @@ class VAE(LatentVariableModel):
     Args:
         encoder: A Keras model or layer, data `[B, ...]` -> features `[B, H]`.
         decoder: A Keras model or layer, latents `[B, d]` -> reconstruction, shaped like the data.
+            Where the objective has a `NegativeLogLikelihood`: -> what its likelihood needs, an
+            array or a dictionary of them. The reconstruction is then the mean of the likelihood.
         posterior: A `tf_geco.posteriors.Posterior`, features -> distribution over latents.
         objective: `tf_geco.GECO(...)`, or `tf_geco.ELBO(...)` for the baselines.
         prior: A layer that returns a distribution over latents when called with `features=None`, by
@@ -36,7 +39,8 @@ class VAE(LatentVariableModel):
         training: Whether the networks train (dropout, batch normalisation).
 
     Call returns:
-        `{"reconstruction": [B, ...], "kl": [B], "latents": [B, d]}`, in float32.
+        `{"reconstruction": [B, ...], "kl": [B], "latents": [B, d]}`, in float32, and with a
+        likelihood `"parameters"`, what the decoder returned.
 
     Raises:
         ValueError: If an argument is of the wrong kind, or shapes do not fit.
@@ -50,6 +54,21 @@ class VAE(LatentVariableModel):
     )
     model.compile(keras.optimizers.Adam(1e-3))
     model.fit(images, epochs=20)
+    ```
+
+    Counts, such as those of genes in cells `[N, 200]`, have a likelihood of their own:
+
+    ```python
+    logarithm = keras.layers.Activation(keras.ops.log1p)
+    encoder = keras.Sequential([logarithm, keras.layers.Dense(64, "gelu")])
+    decoder = keras.Sequential([keras.layers.Dense(64, "gelu"), keras.layers.Dense(2 * 200)])
+    nll = tf_geco.constraints.NegativeLogLikelihood(380.0, "negative_binomial")
+    model = tf_geco.VAE(
+        encoder, decoder, tf_geco.posteriors.DiagonalNormal(latent_dim=8), tf_geco.GECO([nll])
+    )
+    model.compile("adam")
+    model.fit(counts, epochs=20)
+    means, data = model.sample(9, seed=0), model.sample(9, seed=0, draw="data")
     ```
 
     Reference:
@@ -98,33 +117,34 @@ class VAE(LatentVariableModel):
         features = self.encoder(keras.KerasTensor(input_shape))
         if not self.posterior_layer.built:
             self.posterior_layer.build(features.shape)
-        reconstruction = self._decoded_shape(latents_shape)
-        if tuple(reconstruction[1:]) != tuple(input_shape[1:]):
-            raise ValueError(
-                "`decoder` must return data of the shape that `encoder` takes. Received: a decoder "
-                f"that returns {tuple(reconstruction)}, data of shape {tuple(input_shape)}."
-            )
+        data_shape = (None, *input_shape[1:])
+        decoded = output_shapes(self.likelihood, self._decoded_shape(latents_shape), data_shape)
         if not self.objective.built:
-            outputs = {"reconstruction": reconstruction, "kl": (None,), "latents": latents_shape}
+            outputs = {**decoded, "kl": (None,), "latents": latents_shape}
             self.objective.build(input_shape, None, outputs)
-        self.data_shape = (None, *input_shape[1:])
-        self.latents_shape = latents_shape
+        self.data_shape, self.latents_shape = data_shape, latents_shape
 
-    def _decoded_shape(self, latents_shape: tuple) -> tuple:
+    def _decoded_shape(self, latents_shape: tuple) -> Any:
         expected = getattr(self.decoder, "input_shape", None) if self.decoder.built else None
         if isinstance(expected, tuple) and expected[-1] not in (None, latents_shape[-1]):
             raise ValueError(
                 "`decoder` and `posterior` must have the same number of latents. Received: a "
                 f"decoder for {expected[-1]}, a posterior of latent_dim={latents_shape[-1]}."
             )
-        return self.decoder(keras.KerasTensor(latents_shape)).shape
+        decoded = self.decoder(keras.KerasTensor(latents_shape))
+        return keras.tree.map_structure(lambda part: tuple(part.shape), decoded)
+
+    @property
+    def likelihood(self) -> Any:
+        """The likelihood of the objective's `NegativeLogLikelihood`; `None` without one."""
+        return likelihood_of(self.objective)
 
     def call(self, x: Any, training: bool = False) -> dict[str, tf.Tensor]:
         """Returns reconstruction, KL and latents of a batch."""
         posterior = self.posterior_layer(self.encoder(x, training=training))
         latents, kl = sample_with_kl(posterior, self.prior(), self.make_seed(None, training))
-        reconstruction = as_float32(self.decoder(latents, training=training))
-        return {"reconstruction": reconstruction, "kl": kl, "latents": latents}
+        decoded = outputs_of(self.likelihood, self.decoder(latents, training=training))
+        return {**decoded, "kl": kl, "latents": latents}
 
     def posterior(self, x: Any) -> tfd.Distribution:
         """Returns q(z | x), batch shape `[B]`, event shape `[d]`."""
@@ -139,23 +159,53 @@ class VAE(LatentVariableModel):
 
         Args:
             x: Data, `[B, ...]`.
-            seed: An integer for the same noise each time, or `None` for fresh noise. For a mean
-                instead of a sample use `model.posterior(x).mean()`.
+            seed: An integer for the same noise each time, or `None` for fresh noise.
         """
         return self.posterior(x).sample(seed=self.make_seed(seed))
 
-    def decode(self, latents: Any) -> tf.Tensor:
-        """Returns g(z), data `[B, ...]` for latents `[B, d]`."""
-        return as_float32(self.decoder(latents, training=False))
+    def encode_mean(self, x: Any) -> tf.Tensor:
+        """Returns the mean latents of `x`, without noise, `[B, d]`.
 
-    def sample(self, n: int, seed: int | None = None) -> tf.Tensor:
+        A flow has no mean in closed form: what is returned is where it carries its base's mean.
+
+        Args:
+            x: Data, `[B, ...]`.
+        """
+        return centre(self.posterior(x))
+
+    @property
+    def has_normal_prior(self) -> bool:
+        """Whether the prior is N(0, I)."""
+        return isinstance(self.prior_layer, StandardNormal)
+
+    def decode(self, latents: Any, seed: int | None = None, *, draw: str = "mean") -> tf.Tensor:
+        """Returns g(z), data `[B, ...]` for latents `[B, d]`.
+
+        Args:
+            latents: `[B, d]`.
+            seed: An integer for the same data each time; a mean takes none.
+            draw: `"mean"`: what the decoder returns, or the mean of the likelihood made of it. Or
+                `"data"`: a draw of that likelihood, with its noise.
+
+        Raises:
+            ValueError: If there is no such `draw`, or no likelihood to draw data from.
+        """
+        decoded = self.decoder(latents, training=False)
+        if one_of(("mean", "data"), draw, "draw") == "mean":
+            return outputs_of(self.likelihood, decoded)["reconstruction"]
+        # Folded, or the noise would be that of the latents of the same seed.
+        folded = tf.random.experimental.stateless_fold_in(self.make_seed(seed), 1)
+        return draw_of(self.likelihood, decoded, folded)
+
+    def sample(self, n: int, seed: int | None = None, *, draw: str = "mean") -> tf.Tensor:
         """Returns `n` new examples, decoded from the prior.
 
         Args:
-            n: Number of examples.
+            n: Number of examples; for very many see `generate`.
             seed: An integer for the same examples each time, or `None` for new ones.
+            draw: `"mean"` or `"data"`, as in `decode`.
         """
-        return self.decode(self.prior().sample(n, seed=self.make_seed(seed)))
+        return self.decode(self.prior().sample(n, seed=self.make_seed(seed)), seed, draw=draw)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of `__init__`."""

@@ -1,10 +1,8 @@
 """What objectives are given, checked and counted."""
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
@@ -112,16 +110,6 @@ def _is_range(pair: Any) -> bool:
     pair = list(pair) if isinstance(pair, Sequence | np.ndarray) else []
     numbers = len(pair) == 2 and all(map(is_number, pair))
     return numbers and LEAST <= pair[0] < pair[1] <= GREATEST
-
-
-def number_of_latents(outputs_shape: Any) -> int | None:
-    """Returns the number of latents, from the shapes of outputs; `None` without any."""
-    latents = outputs_shape.get("latents") if isinstance(outputs_shape, dict) else None
-    if latents is None:
-        return None
-    shapes: list[tuple] = []
-    keras.tree.map_shape_structure(lambda shape: shapes.append(tuple(shape)), latents)
-    return sum(math.prod(shape[1:]) for shape in shapes)
 
 
 def first_multiplier(constraint: Constraint, latents: int | None, given: float | str) -> float:

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tf_geco.checks import flag, is_word, non_negative_number, positive_number
 from tf_geco.constraints import Constraint
+from tf_geco.constraints.inputs import number_of_latents
 from tf_geco.multipliers import Exponential, Rule
 from tf_geco.objectives.arguments import (
     checked_bounds,
@@ -16,7 +17,6 @@ from tf_geco.objectives.arguments import (
     checked_data,
     checked_rule,
     first_multiplier,
-    number_of_latents,
     refuse_without_tolerance,
 )
 from tf_geco.objectives.gap import Gap

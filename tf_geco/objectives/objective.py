@@ -4,13 +4,12 @@ import weakref
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 import tensorflow as tf
 
 from tf_geco.checks import is_word
 from tf_geco.configs import rebuilt
 from tf_geco.constraints import Constraint
-from tf_geco.constraints.values import per_example
+from tf_geco.constraints.values import known_values, per_example
 from tf_geco.multipliers.pace import planned_decay
 from tf_geco.objectives.arguments import checked_constraints, checked_decay
 from tf_geco.objectives.planned import Planned
@@ -125,6 +124,18 @@ class Objective(Planned):
             values = per_example(values, "The cost must hold")
         return values, counts
 
+    def scores(self, x: Any, y: Any, outputs: Any, cost: Any) -> dict[str, tf.Tensor]:
+        """Returns the cost and each constraint's reading by name, of each example, `[B]`.
+
+        What an example does not count for is NaN.
+        """
+        cost_values = known_values(*self._cost(x, y, outputs, cost))
+        found = {"cost": self.cost_of([cost_values])}
+        for constraint in self.constraints:
+            measured = constraint(x, y=y, outputs=outputs)
+            found[constraint.name] = constraint.reading(known_values(*measured))
+        return found
+
     def loss(self, sums: Sums) -> tf.Tensor:
         """Returns the loss of a batch, a scalar."""
         return self.value(sums.over_replicas())
@@ -196,7 +207,7 @@ class Objective(Planned):
         """The moving average of the cost, a scalar; NaN before the first step."""
         return self.cost_of(self.averaged.means)
 
-    def cost_of(self, means: tf.Tensor) -> tf.Tensor:
+    def cost_of(self, means: Any) -> tf.Tensor:
         """Returns the cost, of means `[L + 1]`: the last, or what the own cost makes of it."""
         if self.cost is None:
             return means[-1]
@@ -235,18 +246,3 @@ class Objective(Planned):
     def from_config(cls, config: dict[str, Any]) -> "Objective":
         """Makes the objective that `get_config` described."""
         return rebuilt(cls, config)
-
-
-def objective_of(model: keras.Model) -> Objective:
-    """Returns the objective of a model, under whatever name it has there.
-
-    Raises:
-        ValueError: If the model has none, or several.
-    """
-    found = {id(part): part for part in model.layers if isinstance(part, Objective)}
-    if len(found) != 1:
-        raise ValueError(
-            "The model must have one objective of tf_geco among its attributes. Received: a model "
-            f"of type {type(model).__name__} with {len(found)}."
-        )
-    return next(iter(found.values()))

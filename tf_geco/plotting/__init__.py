@@ -6,8 +6,8 @@ from tf_geco.plotting.fixed_points import (
     phase_transitions,
 )
 from tf_geco.plotting.guide import tolerance_guide
-from tf_geco.plotting.images import samples_grid
-from tf_geco.plotting.latents import latent_scatter
+from tf_geco.plotting.images import latent_paths, samples_grid
+from tf_geco.plotting.latents import latent_map, latent_scatter
 from tf_geco.plotting.partitions import blur_and_holes
 from tf_geco.plotting.plane import draw_limit, information_plane
 from tf_geco.plotting.training import trajectory
@@ -17,6 +17,8 @@ __all__ = [
     "draw_fixed_points",
     "draw_limit",
     "information_plane",
+    "latent_map",
+    "latent_paths",
     "latent_scatter",
     "lipschitz_fixed_points",
     "phase_transitions",

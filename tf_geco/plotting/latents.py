@@ -1,5 +1,6 @@
-"""Samples of posteriors in a two-dimensional latent space (Figure 8)."""
+"""Latents of examples, and samples of posteriors in a two-dimensional space (Figure 8)."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -56,3 +57,97 @@ def latent_scatter(
     axes.set(xlabel="$z_1$", ylabel="$z_2$")
     axes.spines[["top", "right"]].set_visible(False)
     return figure_of(axes)
+
+
+def latent_map(
+    latents: Any,
+    labels: Any = None,
+    *,
+    projection: Callable[[np.ndarray], Any] | None = None,
+    title: str | None = None,
+    axes: Any = None,
+) -> Any:
+    """Draws the latents of examples, coloured by their labels.
+
+    Latents of more than two dimensions are drawn by their two principal components, with the share
+    of the variance that each has; or by a projection of your own, such as UMAP, which keeps
+    neighbours together and no distances.
+
+    Args:
+        latents: `[N, d]`, d >= 2, as `model.encode_mean(x)` returns them.
+        labels: `[N]`: classes, which get a colour each and a legend, or floats, which get a scale.
+        projection: A function, `[N, d]` -> `[N, 2]`.
+        title: Title of the panel.
+        axes: A matplotlib axes to draw in, by default of a new figure.
+
+    Returns:
+        The matplotlib figure.
+
+    Raises:
+        ValueError: If the latents are not `[N, d]`, or the labels or the projection not as many.
+
+    Example:
+        >>> from tf_geco import plotting
+        >>> latents = np.random.default_rng(0).normal(size=(100, 8))
+        >>> figure = plotting.latent_map(latents, np.arange(100) % 3)
+        >>> [text.get_text() for text in figure.axes[0].get_legend().texts]
+        ['0', '1', '2']
+
+        With umap-learn: `plotting.latent_map(latents, labels, projection=UMAP().fit_transform)`.
+
+    Reference:
+        McInnes, Healy and Melville, "UMAP", 2018, arXiv:1802.03426.
+    """
+    latents = np.asarray(latents, dtype=float)
+    if latents.ndim != 2 or latents.shape[1] < 2:
+        raise ValueError(
+            "`latents` must be [N, d], of at least two dimensions. "
+            f"Received: an array of shape {latents.shape}."
+        )
+    places, names = _in_a_plane(latents, projection)
+    axes = new_axes(4.2, 3.6) if axes is None else axes
+    _scatter(axes, places, None if labels is None else np.asarray(labels))
+    axes.set(xlabel=names[0], ylabel=names[1], title=title)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure_of(axes)
+
+
+def _in_a_plane(latents: np.ndarray, projection: Callable | None) -> tuple[np.ndarray, list[str]]:
+    """Returns places `[N, 2]` and the names of their axes."""
+    if projection is not None:
+        places = np.asarray(projection(latents))
+        if places.shape != (len(latents), 2):
+            raise ValueError(
+                f"`projection` must return [{len(latents)}, 2]. "
+                f"Received: an array of shape {places.shape}."
+            )
+        return places, ["first coordinate", "second coordinate"]
+    if latents.shape[1] == 2:
+        return latents, ["$z_1$", "$z_2$"]
+    centred = latents - latents.mean(axis=0)
+    _, lengths, directions = np.linalg.svd(centred, full_matrices=False)
+    shares = lengths[:2] ** 2 / max(np.sum(lengths**2), np.finfo(float).tiny)
+    names = [f"component {i + 1} ({share:.0%} of variance)" for i, share in enumerate(shares)]
+    return centred @ directions[:2].T, names
+
+
+def _scatter(axes: Any, places: np.ndarray, labels: np.ndarray | None) -> None:
+    """Draws dots: of one colour, of a scale of colours, or of a colour for each class."""
+    style: dict[str, Any] = {"s": 6, "alpha": 0.7, "linewidths": 0}
+    if labels is None:
+        axes.scatter(*places.T, **style)
+        return
+    if labels.shape != (len(places),):
+        raise ValueError(
+            f"`labels` must be [{len(places)}], one for each example. "
+            f"Received: an array of shape {labels.shape}."
+        )
+    if labels.dtype.kind == "f":
+        axes.figure.colorbar(axes.scatter(*places.T, c=labels, **style), ax=axes)
+        return
+    classes = np.unique(labels)
+    colours = pyplot().colormaps["tab10" if len(classes) <= 10 else "hsv"]
+    for index, label in enumerate(classes):
+        colour = [colours(index / max(10, len(classes)) + 1e-6)]
+        axes.scatter(*places[labels == label].T, c=colour, label=str(label), **style)
+    axes.legend(frameon=False, markerscale=2, bbox_to_anchor=(1, 1), loc="upper left")

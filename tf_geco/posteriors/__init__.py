@@ -5,6 +5,7 @@ from tf_geco.posteriors.posterior import (
     Posterior,
     StandardNormal,
     bounded_normal,
+    centre,
     sample_with_kl,
 )
 from tf_geco.posteriors.real_nvp import RealNVP
@@ -15,5 +16,6 @@ __all__ = [
     "RealNVP",
     "StandardNormal",
     "bounded_normal",
+    "centre",
     "sample_with_kl",
 ]

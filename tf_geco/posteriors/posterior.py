@@ -135,3 +135,11 @@ def sample_with_kl(
         z, log_density = posterior.experimental_sample_and_log_prob(seed=seed)
         return z, log_density - prior.log_prob(z)
     return posterior.sample(seed=seed), kl
+
+
+def centre(posterior: tfd.Distribution) -> tf.Tensor:
+    """Returns the mean of each posterior, `[B, d]`; of a flow, where it carries its base's mean."""
+    try:
+        return posterior.mean()
+    except NotImplementedError:
+        return posterior.bijector.forward(posterior.distribution.mean())

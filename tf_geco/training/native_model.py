@@ -18,6 +18,7 @@ from tf_geco.training.batch import with_weights
 from tf_geco.training.files import whole
 from tf_geco.training.noise import noise_kept, seed_states
 from tf_geco.training.progress import Progress
+from tf_geco.training.scores import scored
 from tf_geco.training.watch import Watch
 
 CARRIED = "carried_"  # begins the names of arrays in a file that are no weights of the model
@@ -83,6 +84,45 @@ class NativeModel(BuiltBySpec):
         """Returns outputs of a batch, as `keras.Model.predict_on_batch`."""
         with noise_kept(self, but=self.inference_seed_generator):
             return super().predict_on_batch(*args, **kwargs)
+
+    def score(
+        self,
+        x: Any,
+        y: Any = None,
+        *,
+        seed: int = 0,
+        batch_size: int = 256,
+        verbose: bool | str = "auto",
+    ) -> dict[str, np.ndarray]:
+        """Returns for each example what the model makes of it: what it costs and how far it is off.
+
+        Anomalies are examples that cost much or are far off: compare with data that are normal.
+
+        Args:
+            x: Data `[N, ...]`, or a `tf.data.Dataset` of batches of what `fit` takes.
+            y: Labels, if the constraints need some, and `{"mask": mask}` where values are missing;
+                constraints leave them out, and the network sees zeros.
+            seed: Of the noise of the latents.
+            batch_size: Number of examples at once.
+            verbose: Whether to show progress; `"auto"` for once it has taken five seconds.
+
+        Returns:
+            Arrays `[N]` by name, as in the logs: the cost (the `"kl"` of a VAE, in nats), and what
+            each constraint measures, in the unit of its tolerance. NaN where an example does not
+            count, such as one without an observed value.
+
+        Raises:
+            ValueError: If the data are empty, or do not fit the model.
+
+        Example:
+        ```python
+        normal, new = model.score(images[:4]), model.score(images[4:])
+        limit = np.quantile(normal["reconstruction_error"], 0.99)
+        suspicious = new["reconstruction_error"] > limit
+        ```
+        """
+        options: dict[str, Any] = {"seed": seed, "batch_size": batch_size, "verbose": verbose}
+        return scored(self, x, y, **options)
 
     def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
         """Takes one step, as `keras.Model.train_on_batch`."""

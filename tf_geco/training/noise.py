@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import keras
+import numpy as np
 
 
 def seed_states(model: keras.Model) -> list:
@@ -29,3 +30,24 @@ def noise_kept(model: Any, *, but: Any = None) -> Iterator[None]:
     finally:
         for state, value in before:
             state.assign(value)
+
+
+@contextmanager
+def seeded(model: Any, seed: int) -> Iterator[None]:
+    """Sets the noise that a model draws outside of training, within a block.
+
+    After it, the state of all noise of the model and its layers is as it was before.
+    """
+    generator = getattr(model, "inference_seed_generator", None)
+    generator = generator or getattr(model, "seed_generator", None)
+    if generator is None:
+        with noise_kept(model):
+            yield
+        return
+    before = generator.state.numpy()
+    with noise_kept(model):
+        generator.state.assign(np.array([seed, 0], before.dtype))
+        try:
+            yield
+        finally:
+            generator.state.assign(before)

@@ -164,6 +164,14 @@ class ObjectiveModel(NativeModel):
         penalties = [tf.cast(penalty, tf.float32) for penalty in self.losses]
         return Terms(outputs, sums, tf.add_n(penalties) if penalties else tf.zeros([]))
 
+    def score_batch(self, x: Any, y: Any = None) -> dict[str, tf.Tensor]:
+        """Returns the cost and what each constraint measures of each example, `[B]`, by name."""
+        x, y, _ = self._batch((x, y))
+        outputs = self(x, training=False)
+        cost = None if self.objective.cost is not None else self.cost(x, y, outputs)
+        scores = self.objective.scores(self.target(x), y, outputs, cost)
+        return {self.progress.cost_name: scores.pop("cost"), **scores}
+
     @property
     def trainable_variables(self) -> list:
         """All trainable variables but those that the objective measures with."""

@@ -6,7 +6,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tf_geco.models.latent_variable import LatentVariableModel, with_fresh_noise
+from tf_geco.models.latent_variable import LatentVariableModel
+from tf_geco.models.served import naming, with_fresh_noise
 
 
 class ConditionalModel(LatentVariableModel):
@@ -77,19 +78,20 @@ class ConditionalModel(LatentVariableModel):
         latents = tf.TensorSpec(self.latents_shape, tf.float32, name="latents")
 
         def together(function: Callable) -> Callable:
-            def of_both(context: Any, target: Any, seed: Any) -> Any:
-                return function({"context": context, "target": target}, seed)
-
-            return with_fresh_noise(of_both)
+            return lambda context, target: function({"context": context, "target": target})
 
         def of_context(context: Any, seed: Any) -> Any:
             return self.sample(context=context, seed=seed)
 
+        both = {
+            name: (together(endpoints[name][0]), [context, target])
+            for name in ("serving_default", "encode", "encode_mean", "score")
+        }
+        sample = naming(with_fresh_noise(of_context), "samples")
         return {
-            "serving_default": (together(self.reconstruct), [context, target]),
-            "encode": (together(self.encode), [context, target]),
-            "decode": (self.decode, [latents, context]),
-            "sample": (with_fresh_noise(of_context), [context]),
+            **both,
+            "decode": (naming(self.decode, "reconstruction"), [latents, context]),
+            "sample": (sample, [context]),
         }
 
     def _entry(self, x: Any, name: str) -> Any:

@@ -181,6 +181,14 @@ class ConvDRAW(ConditionalModel):
         """
         return self._infer(x, seed)["latents"]
 
+    def encode_mean(self, x: Any) -> tf.Tensor:
+        """Returns latents of `x` without noise: of each step the mean, given those before.
+
+        Args:
+            x: Images, or the dictionary of context and target.
+        """
+        return self._infer(x, seed=0, noisy=False)["latents"]
+
     def decode(self, latents: Any, context: Any = None) -> tf.Tensor:
         """Returns the images that latents `[B, T, h, w, latent_channels]` stand for."""
         return self.network.decode(tf.convert_to_tensor(latents), self.represent(context))
@@ -235,12 +243,13 @@ class ConvDRAW(ConditionalModel):
             "learn_sigma": self.learn_sigma,
         }
 
-    def _infer(self, x: Any, seed: int | None, training: bool = False) -> dict[str, tf.Tensor]:
+    def _infer(
+        self, x: Any, seed: int | None, training: bool = False, noisy: bool = True
+    ) -> dict[str, tf.Tensor]:
         images = as_float32(tf.convert_to_tensor(self.target(x)))
         context = self.represent(self.context(x), training)
-        outputs = self.network.infer(
-            images, context, self._noise(tf.shape(images)[0], seed, training)
-        )
+        noise = self._noise(tf.shape(images)[0], seed, training)
+        outputs = self.network.infer(images, context, noise if noisy else tf.zeros_like(noise))
         if self.learn_sigma:
             mean = outputs["reconstruction"]
             scale = tf.ones_like(mean) * as_float32(tf.exp(self.log_sigma))

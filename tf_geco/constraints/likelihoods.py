@@ -1,0 +1,121 @@
+"""Likelihoods: what a decoder returns -> a distribution over the data."""
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+from tensorflow_probability import distributions as tfd
+
+from tf_geco.checks import takes
+from tf_geco.dtypes import as_float32
+
+Function = Callable[[Any], tfd.Distribution]
+
+
+def bernoulli(probabilities: tf.Tensor) -> tfd.Distribution:
+    """Returns the Bernoulli distribution of probabilities, kept off 0 and 1 by 1e-6.
+
+    Its log-probability of a value between 0 and 1 is the cross-entropy.
+    """
+    return tfd.Bernoulli(probs=tf.clip_by_value(probabilities, 1e-6, 1 - 1e-6), dtype=tf.float32)
+
+
+def normal(parameters: tf.Tensor) -> tfd.Distribution:
+    """Returns the normal distribution whose means and scales `[..., 2 C]` share the last axis."""
+    return tfd.Normal(*tf.split(parameters, 2, axis=-1))
+
+
+def poisson(log_rates: tf.Tensor) -> tfd.Distribution:
+    """Returns the Poisson distribution of logarithms of rates."""
+    return tfd.Poisson(log_rate=log_rates)
+
+
+def negative_binomial(parameters: tf.Tensor) -> tfd.Distribution:
+    """Returns the negative binomial distribution of counts that scatter more than Poisson's.
+
+        mean m = e^a,    variance = m + m^2 / r,    r = e^b
+
+    Args:
+        parameters: a and b, which share the last axis, `[..., 2 C]`.
+    """
+    log_mean, log_number = tf.split(parameters, 2, axis=-1)
+    return tfd.NegativeBinomial(tf.exp(log_number), logits=log_mean - log_number)
+
+
+LIKELIHOODS: dict[str, Function] = {
+    "bernoulli": bernoulli,
+    "negative_binomial": negative_binomial,
+    "normal": normal,
+    "poisson": poisson,
+}
+
+
+def checked_likelihood(likelihood: Any) -> Any:
+    """Returns a likelihood as the user gave it: a function, or one of the names."""
+    named = isinstance(likelihood, str) and likelihood in LIKELIHOODS
+    if named or (callable(likelihood) and takes(likelihood, "parameters")):
+        return likelihood
+    raise ValueError(
+        "`likelihood` must be a function that returns a distribution, or one of "
+        f"{', '.join(map(repr, LIKELIHOODS))}. Received: likelihood={likelihood!r}."
+    )
+
+
+def distribution_of(likelihood: Function | str, parameters: Any) -> tfd.Distribution:
+    """Returns the distribution over the data, in at least float32.
+
+    Args:
+        likelihood: A function, or one of the names.
+        parameters: What a decoder returns: a tensor, or a structure of them.
+    """
+    make = LIKELIHOODS[likelihood] if isinstance(likelihood, str) else likelihood
+    distribution = make(tf.nest.map_structure(as_float32, parameters))
+    if not isinstance(distribution, tfd.Distribution):
+        raise ValueError(
+            "`likelihood` must return a distribution of TensorFlow Probability. "
+            f"Received: {distribution!r}."
+        )
+    return distribution
+
+
+def mean_of(distribution: tfd.Distribution) -> tf.Tensor:
+    """Returns the mean, a float of at least 32 bits.
+
+    Raises:
+        ValueError: If the distribution has none.
+    """
+    try:
+        return as_data(distribution.mean())
+    except NotImplementedError as error:
+        raise ValueError(
+            "The likelihood must have a mean, for the reconstruction: return a distribution of a "
+            f"class of your own that defines `_mean`. Received: a {type(distribution).__name__}, "
+            "which has none."
+        ) from error
+
+
+def as_data(values: tf.Tensor) -> tf.Tensor:
+    """Returns values as data are: floats of at least 32 bits."""
+    return tf.cast(values, tf.float64 if values.dtype == tf.float64 else tf.float32)
+
+
+def shape_of(likelihood: Function | str, parameters: Any) -> tuple:
+    """Returns batch and event shape together, of parameters of certain shapes.
+
+    Args:
+        likelihood: A function, or one of the names.
+        parameters: A structure of `tf.TensorSpec`.
+
+    Raises:
+        ValueError: If the distribution has no mean.
+    """
+    found = []
+
+    def make(given: Any) -> tf.Tensor:
+        distribution = distribution_of(likelihood, given)
+        found.append(distribution.batch_shape + distribution.event_shape)
+        return mean_of(distribution)
+
+    with tf.init_scope():
+        tf.function(make, autograph=False).get_concrete_function(parameters)
+    return tuple(found[0])

@@ -182,11 +182,7 @@ class ConvDRAW(ConditionalModel):
         return self._infer(x, seed)["latents"]
 
     def encode_mean(self, x: Any) -> tf.Tensor:
-        """Returns latents of `x` without noise: of each step the mean, given those before.
-
-        Args:
-            x: Images, or the dictionary of context and target.
-        """
+        """Returns latents of `x` without noise: of each step the mean, given those before."""
         return self._infer(x, seed=0, noisy=False)["latents"]
 
     def decode(self, latents: Any, context: Any = None) -> tf.Tensor:

@@ -1,4 +1,4 @@
-"""What a training bears: bad batches, odd arguments, untrusted files, long lives, many threads.
+"""What a training bears: bad batches, odd arguments, untrusted files, kills, long lives, threads.
 
     python benchmarks/faults.py                # the long form
     python benchmarks/faults.py --short        # a few cases of each, for CI
@@ -24,6 +24,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))  # the laws are tho
 
 import hypothesis
 import keras
+import kills
 import numpy as np
 import tensorflow as tf
 import tensorflow_probability as tfp
@@ -158,10 +159,30 @@ def threads(options):
     return [laws("threads: what one thread finds", "test_threads.py", words)]
 
 
-# A section is a function: options -> rows. Workers, and kill and resume, are to be two more.
-SECTIONS = {
-    section.__name__: section for section in (bad_batches, fuzz, files, soak, determinism, threads)
-}
+def workers(options):
+    """Several workers against one device, and one that is killed."""
+    words = "killed" if options.short else ""
+    return [laws("workers: one device's figures; killed: resumed", "../test_workers.py", words)]
+
+
+def killed(options):
+    """Trainings that are killed at random moments, and started again until they end."""
+    number, rows = 3 if options.short else 50, []
+    for kind in kills.KINDS[:1] if options.short else kills.KINDS:
+        with tqdm(total=number, desc=kind, leave=False, unit="kill") as progress:
+            found = kills.killed(kind, number, options.seed, progress)
+        words = f"{found['equal']} of {found['runs']} runs end as one without kills"
+        words += (
+            f", {found['callbacks equal']} with callbacks; {found['while writing']} while writing"
+        )
+        fine = found["equal"] == found["runs"]
+        fine &= kind != "Backup" or found["callbacks equal"] == found["runs"]
+        rows.append(row(f"kills, {kind}: bit for bit", number, words, fine, seed=options.seed))
+    return rows
+
+
+PARTS = (bad_batches, fuzz, files, soak, determinism, threads, workers, killed)
+SECTIONS = {section.__name__: section for section in PARTS}
 
 
 def table(rows):

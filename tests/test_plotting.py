@@ -172,6 +172,8 @@ def test_figure_2_shows_panels_and_critical_temperatures():
 
 
 def test_figure_3_draws_one_constraint():
+    named = {**RECORD, "names": np.array(["first", "recall_of_eights"])}
+    assert plotting.trajectory(named, index=1).axes[1].get_ylabel() == "recall of eights"
     plane, error, weight = plotting.trajectory(RECORD, index=1).axes
     for axes, x, y in (
         (plane, RECORD["cost"], [5, 4, 3, 2]),

@@ -62,7 +62,9 @@ def test_a_killed_training_ends_as_one_that_was_not(name, options, tmp_path):
     slots = zip(whole.optimizer.variables, resumed.optimizer.variables, strict=True)
     for a, b in slots:
         np.testing.assert_allclose(a, b, rtol=tolerance, atol=tolerance)
-    for part, column in watched.trajectory.arrays().items():
+    record = watched.trajectory.arrays()
+    assert record.pop("names").tolist() == watch.trajectory.names
+    for part, column in record.items():
         found = watch.trajectory.arrays()[part]
         np.testing.assert_allclose(found, column, rtol=tolerance, atol=tolerance)
     assert (watch.best_epoch, watch._best.waited) == (watched.best_epoch, watched._best.waited)

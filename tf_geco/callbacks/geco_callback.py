@@ -152,7 +152,8 @@ class GECOCallback(keras.callbacks.Callback):
         """Returns what `Backup` keeps: trajectory, epochs, best weights and patience."""
         seen = np.reshape(self._seen, (-1, len(self.trajectory.names)))
         state = {"seen": seen, "holds": np.array(self._holds)}
-        return state | self._best.get_state() | self.trajectory.arrays()
+        record = {name: part for name, part in self.trajectory.arrays().items() if name != "names"}
+        return state | self._best.get_state() | record
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
         """Goes on from what `get_state` returned."""
@@ -227,7 +228,8 @@ def objective_of(model: keras.Model) -> Objective:
     Raises:
         ValueError: If the model has none, or several.
     """
-    found = {id(part): part for part in model.layers if isinstance(part, Objective)}
+    parts = [getattr(model, "objective", None), *model.layers]
+    found = {id(part): part for part in parts if isinstance(part, Objective)}
     if len(found) != 1:
         raise ValueError(
             "The model must have one objective of tf_geco among its attributes. Received: a model "

@@ -57,10 +57,11 @@ class Trajectory:
             `"step"` `[T]`, `"cost"` `[T]` (for a VAE the KL in nats), and `[T, L]` each:
             `"violation"` (C_ma), `"measured"` (in the unit of the tolerance), `"multiplier"`,
             `"gap"` (by how much training aims lower; 0 unless tolerances hold on validation data),
-            and `"mean"` (of what is measured, such as a squared error).
+            and `"mean"` (of what is measured, such as a squared error); `"names"` `[L]`.
         """
         columns = zip(*self._rows, strict=True) if self._rows else [[]] * 7
-        return {name: np.array(column) for name, column in zip(COLUMNS, columns, strict=True)}
+        arrays = {name: np.array(column) for name, column in zip(COLUMNS, columns, strict=True)}
+        return {**arrays, "names": np.array(self.names)}
 
     def set_arrays(self, columns: dict[str, np.ndarray]) -> None:
         """Goes on from the arrays of a record that ended before."""

@@ -19,6 +19,7 @@ def trajectory(
     Args:
         record: `Trajectory.arrays()`: `"step"`, `"cost"` `[T]`; `"measured"`, `"multiplier"`
             `[T, L]`. Where `"gap"` `[T, L]` is not all 0 it is drawn beside the weight of the KL.
+            `"names"` `[L]`, if there, name what is drawn.
         tolerance: Kappa, drawn as a line.
         index: Which of the L constraints to draw.
         axes: Three matplotlib axes to draw in, by default of a new figure.
@@ -49,9 +50,11 @@ def trajectory(
     plane, error, weight = exactly(3, new_axes(10, 3, 1, 3) if axes is None else axes)
     colour = {"c": step, "cmap": "viridis", "s": 8}
     plane.scatter(cost, measured, **colour)
-    plane.set(xlabel="KL (nats)", ylabel="reconstruction error", title="information plane")
+    name = str(record["names"][index]) if "names" in record else "reconstruction_error"
+    name = name.replace("_", " ")
+    plane.set(xlabel="KL (nats)", ylabel=name, title="information plane")
     error.scatter(step, measured, **colour)
-    error.set(xlabel="step", ylabel="reconstruction error", yscale="log", title="error")
+    error.set(xlabel="step", ylabel=name, yscale="log", title="error")
     weight.scatter(step, beta, **colour)
     weight.set(
         xlabel="step", ylabel=r"$\beta = 1 / \lambda$", yscale="log", title="weight of the KL"

@@ -42,6 +42,19 @@ def test_replicas_keep_one_state(case):
     assert int(model.objective.step.numpy()) == 6
 
 
+@every_model
+def test_a_replica_may_have_no_example(case, no_noise):
+    """The last batch of nine examples, one, leaves the second replica none."""
+    data = tf.data.Dataset.from_tensor_slices(case.data(9)).batch(8)
+    keras.utils.set_random_seed(7)
+    expected = case.compiled().evaluate(data, verbose=0, return_dict=True)
+    model = compiled(case, mirrored())
+    found = model.evaluate(data, verbose=0, return_dict=True)
+    assert found == pytest.approx(expected, rel=1e-3, abs=1e-6)
+    assert model.fit(data, verbose=0).history["skipped"] == [0]
+    assert all(np.isfinite(weight).all() for weight in model.get_weights())
+
+
 def test_replicas_draw_different_noise():
     strategy = mirrored()
     model = compiled(MODELS["dense"], strategy)

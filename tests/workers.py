@@ -20,14 +20,14 @@ EPOCHS = 20
 
 
 @keras.saving.register_keras_serializable(package="tests")
-def brightness(x, y, outputs):
+def brightness_missed(x, y, outputs):
     """Returns what a constraint on labels measures: how far the mean is from the label."""
     return tf.abs(tf.reduce_mean(outputs["reconstruction"], axis=1) - y["label"])
 
 
 def labelled_vae():
     """Returns a model with two constraints, of which one reads labels."""
-    second = from_function(brightness, 0.2, "brightness")
+    second = from_function(brightness_missed, 0.2, "brightness")
     return dense_vae(tf_geco.GECO([ReconstructionError(0.1), second]))
 
 

@@ -39,7 +39,7 @@ def decoded(served, case, model):
 
     def decode(number):
         latents = tf.fill([4, *model.latents_shape[1:]], number / 10)
-        return served.signatures["decode"](latents=latents, **context)["output_0"].numpy()
+        return served.signatures["decode"](latents=latents, **context)["reconstruction"].numpy()
 
     return decode
 
@@ -49,7 +49,7 @@ def sampled(served, case):
     given = {"n": tf.constant(4)}
     if case.context_shape is not None:
         given = {"context": tf.constant(case.data(4)["context"])}
-    return lambda _: served.signatures["sample"](**given)["output_0"].numpy().tobytes()
+    return lambda _: served.signatures["sample"](**given)["samples"].numpy().tobytes()
 
 
 def trainings(case, models, threads):

@@ -130,7 +130,8 @@ def test_scaled_loss_at_lambda_1_is_the_elbo():
         (640, lambda: ReconstructionError(0.1), 0.05),  # more latents than values
         (10, lambda: KLDivergence(20.0), 10 / 40),
         (80, lambda: KLDivergence(20.0), 1.0),
-        (None, lambda: ReconstructionError(0.1), 1.0),
+        (None, lambda: ReconstructionError(0.1), 0.05),
+        (None, lambda: KLDivergence(20.0), 1.0),
     ],
 )
 def test_multiplier_starts_at_latents_over_pixels(latents, constraint, expected):

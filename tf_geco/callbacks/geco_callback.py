@@ -139,7 +139,7 @@ class GECOCallback(keras.callbacks.Callback):
     def _check_plan(self) -> None:
         """Warns once if a training loop of the user's own has not said how long it will be."""
         params = self.params or {}
-        if not int(self.objective.planned_steps) and params.get("steps"):
+        if not int(self.objective.planned_steps.numpy()) and params.get("steps"):
             steps = params["steps"] * params["epochs"]
             warnings.warn(
                 "The objective does not know how many steps there will be, by which it paces "

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from tf_geco.constraints.inputs import mask_of
 from tf_geco.constraints.values import per_example
+from tf_geco.strategies import replica_count
 
 WEIGHT = "_sample_weight"
 
@@ -85,6 +86,27 @@ class Batch(NamedTuple):
         part = target(self.x)
         seen = tf.where(mask_of(self.y, part), part, tf.zeros([], part.dtype))
         return self._replace(x=replaced(self.x, seen))
+
+    def at_least_one(self) -> "Batch":
+        """Returns the batch; of a replica that has no examples, one of zeros and weight zero.
+
+        The last batch of a data set may leave a replica none, and some kernels of TensorFlow, such
+        as fused convolutions on CPUs, fail on an empty tensor.
+        """
+        first = tf.nest.flatten(self.x)[0]
+        if replica_count() == 1 or first.shape[:1].is_fully_defined():
+            return self
+        number = tf.shape(first)[0]
+        missing = tf.cast(tf.equal(number, 0), tf.int32)
+
+        def padded(part: Any) -> Any:
+            if not tf.is_tensor(part) or not part.shape.rank:
+                return part
+            return tf.pad(part, [[0, missing], *[[0, 0]] * (part.shape.rank - 1)])
+
+        weight = tf.ones([number]) if self.sample_weight is None else self.sample_weight
+        x, y = tf.nest.map_structure(padded, (self.x, self.y))
+        return Batch(x, y, padded(weight))
 
     def without_uncounted(self) -> "Batch":
         """Returns the batch with zeros in place of examples of weight zero.

@@ -188,7 +188,7 @@ class ObjectiveModel(NativeModel):
         return {**super().get_config(), "objective": objective, "max_skipped": self.max_skipped}
 
     def _batch(self, data: Any) -> Batch:
-        batch = Batch.of(data).without_uncounted()
+        batch = Batch.of(data).at_least_one().without_uncounted()
         self.check_input(batch.x)
         return batch.without_missing(self.target, self.with_target)
 

@@ -10,6 +10,7 @@ from scipy import stats
 from scipy.stats import logistic
 from tensorflow_probability import distributions as tfd
 
+import tf_geco
 from tests.constraints.cases import batch, values_of
 from tf_geco.constraints import NegativeLogLikelihood, ReconstructionError
 
@@ -105,3 +106,21 @@ def test_with_as_many_latents_as_values_the_error_is_that_of_a_reconstruction_er
     np.testing.assert_allclose(nll.excess(nats), error.excess(squared), rtol=1e-4)
     np.testing.assert_allclose(nll.error(nats), error.error(squared), rtol=1e-4)
     np.testing.assert_allclose(nll.nats(), error.nats())
+
+
+@pytest.mark.parametrize(
+    ("name", "inside", "outside"),
+    [
+        ("bernoulli", [0.0, 0.3, 1.0], 7.0),
+        ("poisson", [0, 3, 9], -1),
+        ("negative_binomial", [0, 3, 9], -1),
+    ],
+)
+def test_data_that_a_likelihood_gives_no_probability_have_no_nll(name, inside, outside):
+    x = np.array([inside, [*inside[:2], outside]], "float32")
+    width = 2 if name == "negative_binomial" else 1
+    outputs = {"reconstruction": tf.fill([2, 3 * width], 0.5)}
+    values = NegativeLogLikelihood(1.0, name)(x, outputs=outputs).values.numpy()
+    assert np.isfinite(values).tolist() == [True, False]
+    with pytest.raises(ValueError, match="gives a probability"):
+        tf_geco.evaluation.nll_guide(np.tile(x, (20, 1)), name)

@@ -136,3 +136,71 @@ def test_rank_orders_feasible_epochs_first(tmp_path):
     assert feasible + others == sorted(feasible + others)
     assert max(feasible) < 1.0 <= min(others)
     assert rank(True, np.nan, 0.0) == rank(False, 1.0, np.nan) == np.inf
+
+
+def test_a_training_that_patience_stopped_stays_stopped(tmp_path):
+    def fit():
+        keras.utils.set_random_seed(3)
+        model = MODELS["dense"].compiled(jit_compile=False)
+        watch = tf_geco.GECOCallback(patience=2, min_delta=100.0, restore_best_weights=True)
+        backup = tf_geco.callbacks.Backup(str(tmp_path / "backup.weights.h5"))
+        model.objective.band = 1e6  # any error is feasible
+        data = batches(MODELS["dense"].data())
+        history = model.fit(data, epochs=9, verbose=0, callbacks=[backup, watch])
+        return model, history.epoch, watch.best_epoch
+
+    first, epochs, best = fit()
+    again, none, same = fit()
+    assert (len(epochs), none) == (3, [])
+    assert same == best
+    assert_same_weights(first, again, rtol=0, atol=0)
+
+
+def test_what_a_backup_cannot_keep_is_refused_or_said(tmp_path):
+    case = MODELS["dense"]
+    file = str(tmp_path / "backup.weights.h5")
+    own = keras.Sequential([keras.Input((6,)), keras.layers.Dense(6)])
+    own.compile("adam", "mse")
+    with pytest.raises(ValueError, match="for the models of tf_geco"):
+        own.fit(case.data(), case.data(), verbose=0, callbacks=[tf_geco.callbacks.Backup(file)])
+    swap = keras.callbacks.SwapEMAWeights(swap_on_epoch=True)
+    model = case.compiled()
+    with pytest.raises(ValueError, match="SwapEMAWeights"):
+        model.fit(case.data(), verbose=0, callbacks=[tf_geco.callbacks.Backup(file), swap])
+
+    def endless():
+        while True:
+            yield (case.data(8),)
+
+    for epochs in (1, 1):
+        backup, options = tf_geco.callbacks.Backup(file), {"steps_per_epoch": 2, "verbose": 0}
+        model.fit(batches(case.data()).repeat(), epochs=epochs, callbacks=[backup], **options)
+    with pytest.warns(UserWarning, match=r"only: these data are read.*generator"):
+        model.fit(endless(), epochs=2, callbacks=[backup], **options)
+
+
+def test_links_and_permissions_stay(tmp_path):
+    model, target, link = MODELS["dense"].compiled(), tmp_path / "v.keras", tmp_path / "l.keras"
+    model.save(target)
+    target.chmod(0o640)
+    link.symlink_to(target)
+    model.save(link)
+    assert link.is_symlink()
+    assert target.stat().st_mode & 0o777 == 0o640
+
+
+def test_callbacks_before_it_see_what_the_callback_logs(tmp_path):
+    model, file = MODELS["dense"].compiled(), tmp_path / "{rank:.3f}.keras"
+    options = {"monitor": "rank", "mode": "min", "save_best_only": True}
+    keep = keras.callbacks.ModelCheckpoint(file, **options)
+    history = model.fit(
+        batches(MODELS["dense"].data()), verbose=0, callbacks=[keep, tf_geco.GECOCallback()]
+    ).history
+    assert [path.name for path in tmp_path.iterdir()] == [f"{history['rank'][0]:.3f}.keras"]
+
+
+def test_a_list_of_callbacks_need_not_know_the_epochs():
+    model = MODELS["dense"].compiled()
+    callbacks = keras.callbacks.CallbackList([], add_history=True, model=model)
+    model.fit(batches(MODELS["dense"].data()), epochs=2, verbose=0, callbacks=callbacks)
+    assert int(model.objective.step) == 6

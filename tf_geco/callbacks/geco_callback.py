@@ -63,6 +63,8 @@ class GECOCallback(keras.callbacks.Callback):
     ```
     """
 
+    order = -1  # of the callbacks of a `fit`: others see what it logs
+
     def __init__(
         self,
         *,

@@ -11,7 +11,7 @@ from tensorflow_probability import distributions as tfd
 from tf_geco.checks import finite_number, one_of, positive_number
 from tf_geco.constraints.constraint import Constraint, size_of
 from tf_geco.constraints.inputs import any_observed, entry, mask_of, number_of_latents
-from tf_geco.constraints.likelihoods import checked_likelihood, distribution_of
+from tf_geco.constraints.likelihoods import checked_likelihood, distribution_of, supported
 from tf_geco.schedules import Schedule
 
 UNITS = ("nats", "nats_per_dim", "bits_per_dim")
@@ -123,7 +123,8 @@ class NegativeLogLikelihood(Constraint):
         self._check_shape(distribution, x)
         mask = mask_of(y, x)
         if mask is None:
-            log_prob = distribution.log_prob(tf.cast(x, distribution.dtype))
+            values = supported(self.likelihood, tf.cast(x, distribution.dtype))
+            log_prob = distribution.log_prob(values)
         else:
             log_prob = self._observed(distribution, x, mask)
         values = -tf.reduce_sum(log_prob, range(1, log_prob.shape.rank)) / self._nats_per_unit
@@ -156,7 +157,7 @@ class NegativeLogLikelihood(Constraint):
         """Returns the log-probabilities of the values observed, and zero for the others."""
         # What stands for a missing value must be finite and possible, or gradients would not be.
         x = tf.where(mask, tf.cast(x, distribution.dtype), tf.zeros([], distribution.dtype))
-        log_prob = distribution.log_prob(x)
+        log_prob = distribution.log_prob(supported(self.likelihood, x))
         if log_prob.shape.rank != x.shape.rank:
             raise ValueError(
                 f"Constraint '{self.name}' can leave out missing values only if the likelihood has "

@@ -1,5 +1,6 @@
 """Likelihoods: what a decoder returns -> a distribution over the data."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -48,6 +49,26 @@ LIKELIHOODS: dict[str, Function] = {
     "normal": normal,
     "poisson": poisson,
 }
+
+
+SUPPORTS = {
+    "bernoulli": (0.0, 1.0),
+    "negative_binomial": (0.0, math.inf),
+    "poisson": (0.0, math.inf),
+}
+
+
+def supported(likelihood: Function | str, x: Any) -> Any:
+    """Returns data with NaN where a likelihood that has a name gives them no probability.
+
+    Its formula would go on there, and say something that means nothing. A thousandth beyond is
+    rounding.
+    """
+    least, most = SUPPORTS.get(str(likelihood), (-math.inf, math.inf))
+    if (least, most) == (-math.inf, math.inf):
+        return x
+    within = tf.logical_and(x >= least - 1e-3, x <= most + 1e-3)
+    return tf.where(within, x, tf.constant(math.nan, x.dtype))
 
 
 def checked_likelihood(likelihood: Any) -> Any:

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_geco.checks import one_of, positive_integer
-from tf_geco.constraints.likelihoods import LIKELIHOODS, distribution_of
+from tf_geco.constraints.likelihoods import LIKELIHOODS, distribution_of, supported
 from tf_geco.evaluation.sampled import filled, sampled
 
 CLUSTERS = (1, 2, 4, 8, 16)
@@ -93,6 +93,11 @@ def nll_guide(data: Any, likelihood: str, *, max_examples: int = 5000, seed: int
     x = x.reshape(len(x), -1).astype(np.float64)
     x = x[~np.isnan(x).all(axis=1)]
     places, _ = filled(x)
+    if not np.isfinite(supported(likelihood, tf.constant(places)).numpy()).all():
+        raise ValueError(
+            f"`data` must be such as {likelihood!r} gives a probability. Received: values from "
+            f"{places.min():g} to {places.max():g}."
+        )
     places = np.log1p(places) if likelihood in ("poisson", "negative_binomial") else places
     numbers = [number for number in CLUSTERS if number == 1 or 20 * number <= len(x)]
     random = np.random.default_rng(seed)

@@ -1,5 +1,6 @@
 """Backup: a training that is killed goes on where it was."""
 
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,8 @@ class Backup(keras.callbacks.Callback):
     `steps_per_epoch` are read from their start in each epoch; a shuffle starts anew with the
     process, as its seed does.
 
-    The file stays when training is over, so that nothing is lost between `fit` and `save`. Delete
+    A training that a callback has stopped, such as `patience`, stays stopped. The file stays when
+    training is over, so that nothing is lost between `fit` and `save`. Delete
     it, or name another, to train anew.
 
     Args:
@@ -30,7 +32,8 @@ class Backup(keras.callbacks.Callback):
             that all of them see.
 
     Raises:
-        ValueError: If the name ends otherwise; in `fit`, if the model has no weights yet.
+        ValueError: If the name ends otherwise; in `fit`, if the model has no weights yet or is none
+            of tf_geco's, or with `SwapEMAWeights(swap_on_epoch=True)`.
 
     Example:
     ```python
@@ -39,8 +42,11 @@ class Backup(keras.callbacks.Callback):
     ```
     """
 
+    order = 1  # of the callbacks of a `fit`: others finish their epoch first
+
     def __init__(self, filepath: str) -> None:
         super().__init__()
+        self.prepared_for: Any = None
         if not str(filepath).endswith(".weights.h5"):
             raise ValueError(
                 f"`filepath` must end in '.weights.h5'. Received: filepath={str(filepath)!r}."
@@ -58,18 +64,44 @@ class Backup(keras.callbacks.Callback):
             given: Its arguments by name.
             callbacks: Its callbacks; those with `get_state` and `set_state` are backed up.
         """
+        swaps = [part for part in callbacks if getattr(part, "swap_on_epoch", False)]
+        if swaps:
+            raise ValueError(
+                "`Backup` cannot tell weights from averages that are exchanged for validation. Use "
+                "`SwapEMAWeights()`. Received: SwapEMAWeights(swap_on_epoch=True)."
+            )
+        self.prepared_for = model
         stateful = [part for part in callbacks if hasattr(part, "get_state")]
         names = [f"{type(part).__name__}_{index}" for index, part in enumerate(stateful)]
         self._companions = dict(zip(names, stateful, strict=True))
         self._restore(model)
         begin = max(self.epochs_done, given.get("initial_epoch") or 0)
+        if self._found.get("stopped", False):
+            begin = max(begin, given.get("epochs") or 1)  # a callback had ended that training
+        return {**given, "x": self._unread(given), "initial_epoch": begin}
+
+    def _unread(self, given: dict[str, Any]) -> Any:
+        """Returns the data without what was read of them, where they repeat."""
         data, steps = given.get("x"), given.get("steps_per_epoch")
-        if self.epochs_done and steps and isinstance(data, tf.data.Dataset):
-            data = data.skip(self.epochs_done * steps)
-        return {**given, "x": data, "initial_epoch": begin}
+        if not (self.epochs_done and steps):
+            return data
+        if isinstance(data, tf.data.Dataset):
+            return data.skip(self.epochs_done * steps)
+        warnings.warn(
+            "`Backup` skips what was already read of a `tf.data.Dataset` only: these data are read "
+            f"from their start again. Received: data of type {type(data).__name__}.",
+            stacklevel=4,
+        )
+        return data
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Gives the other callbacks their states back."""
+        if self.prepared_for is not self.model:
+            raise ValueError(
+                "`Backup` is for the models of tf_geco, whose `fit` reads the file first. For one "
+                "of your own use `keras.callbacks.BackupAndRestore`. Received: a model of type "
+                f"{type(self.model).__name__}."
+            )
         for name, companion in self._companions.items():
             parts = {k.split(".")[1]: v for k, v in self._found.items() if k.startswith(f"{name}.")}
             if parts:
@@ -77,7 +109,8 @@ class Backup(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Writes the file."""
-        carried = {"epochs_done": np.array(epoch + 1)}
+        stopped = np.array(bool(self.model.stop_training))
+        carried = {"epochs_done": np.array(epoch + 1), "stopped": stopped}
         for name, companion in self._companions.items():
             carried |= {f"{name}.{key}": part for key, part in companion.get_state().items()}
         self.model.carried = carried

@@ -1,5 +1,7 @@
 """Files that appear whole or not at all, so that no restart trips over half of one."""
 
+import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,7 +9,7 @@ from typing import Any
 
 from tf_geco.strategies import worker_of
 
-KINDS = (".keras", ".h5")
+KINDS = (".keras", ".weights.h5")
 
 
 @contextmanager
@@ -22,8 +24,9 @@ def whole(filepath: Any, model: Any, **options: Any) -> Iterator[Any]:
         model: The model that is written.
         **options: What Keras is asked for, such as parts of a size.
     """
-    path = Path(str(filepath))
-    if options or path.suffix not in KINDS or "://" in str(filepath) or not path.parent.is_dir():
+    path = Path(str(filepath)).resolve()  # a link stays a link
+    beside = str(filepath).endswith(KINDS) and "://" not in str(filepath)
+    if options or not beside or not os.access(path.parent, os.W_OK):
         yield filepath
         return
     worker = worker_of(model)
@@ -31,6 +34,8 @@ def whole(filepath: Any, model: Any, **options: Any) -> Iterator[Any]:
     try:
         yield partial
         if worker == 0:
+            if path.exists():
+                shutil.copymode(path, partial)
             partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)

@@ -45,13 +45,13 @@ class NativeModel(BuiltBySpec):
         by_hand, around = isinstance(callbacks, keras.callbacks.CallbackList), Around()
         every = callbacks.callbacks if by_hand else [*tf.nest.flatten(callbacks)]
         every.append(around)
-        every.sort(key=lambda part: isinstance(part, Backup))  # others finish their epoch first
+        every.sort(key=lambda part: getattr(part, "order", 0))
         for backup in [part for part in every if isinstance(part, Backup)]:
             given = backup.prepare(self, given, every)
         if not by_hand:
             return super().fit(**given, callbacks=every)
         around.set_model(self)
-        around.set_params(callbacks.params)
+        around.set_params({"epochs": given.get("epochs") or 1, **(callbacks.params or {})})
         try:
             return super().fit(**given, callbacks=callbacks)
         finally:

@@ -101,11 +101,11 @@ def interrupted(strategy, file):
 def measures(model, case):
     """Returns what `tf_geco.evaluation` says of a model."""
     evaluation, data = tf_geco.evaluation, case.data()
-    plane = evaluation.information_plane(model, data, batch_size=6)
-    found = {"average_kl": evaluation.average_kl(model, data, batch_size=6).value}
+    plane = evaluation.information_plane(model, data, batch_size=8)
+    found = {"average_kl": evaluation.average_kl(model, data, batch_size=8).value}
     found |= {"nll": plane.nll, "sigma": plane.sigma}
     if hasattr(model, "posterior"):
-        found["marginal_kl"] = evaluation.marginal_kl(model, data, 64, batch_size=6).value
+        found["marginal_kl"] = evaluation.marginal_kl(model, data, 64, batch_size=8).value
     return found
 
 

@@ -20,15 +20,14 @@ import itertools
 import json
 import math
 import os
-import platform
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
+import records
 import tensorflow as tf
-import tensorflow_probability as tfp
 from tqdm import tqdm
 
 import tf_geco
@@ -151,22 +150,6 @@ def table(cells, runs):
     return "\n".join([head, *(row(cell, runs) for cell in done)])
 
 
-def load(options):
-    """Returns the record of earlier runs, if they had the same options."""
-    record = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    settings = {"steps": options.steps, "seed": options.seed}
-    if record.get("settings") != settings:
-        record = {"settings": settings, "runs": {}}
-    record["versions"] = {
-        "python": platform.python_version(),
-        "tensorflow": tf.__version__,
-        "keras": keras.__version__,
-        "tensorflow_probability": tfp.__version__,
-    }
-    record["rule"] = tf_geco.GECO([ReconstructionError(0.1)]).rule.get_config()
-    return record
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cells", nargs="+", default=[""], help="words that names must hold")
@@ -174,7 +157,8 @@ def main():
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     cells = [c for c in CELLS if any(word in name_of(c) for word in options.cells)]
-    record = load(options)
+    record = records.load(RESULTS, steps=options.steps, seed=options.seed)
+    record["rule"] = tf_geco.GECO([ReconstructionError(0.1)]).rule.get_config()
     runs = record["runs"]
     todo = [task for task in planned(cells) if task[0] not in runs]
     RESULTS.parent.mkdir(exist_ok=True)

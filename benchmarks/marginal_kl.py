@@ -9,7 +9,6 @@ alike; the figures are medians and ratios of medians. Writes benchmarks/results/
 import argparse
 import json
 import os
-import platform
 import resource
 import time
 from pathlib import Path
@@ -18,8 +17,8 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import keras
 import numpy as np
+import records
 import tensorflow as tf
-import tensorflow_probability as tfp
 from scipy.special import logsumexp
 from tensorflow_probability import bijectors as tfb
 from tensorflow_probability import distributions as tfd
@@ -211,12 +210,7 @@ def main():
         "real_nvp": real_nvp(options.rounds),
         "load_average": os.getloadavg(),
         "cores": os.cpu_count(),
-        "versions": {
-            "python": platform.python_version(),
-            "tensorflow": tf.__version__,
-            "keras": keras.__version__,
-            "tensorflow_probability": tfp.__version__,
-        },
+        "versions": records.versions(),
     }
     print(json.dumps(record, indent=2))
     RESULTS.parent.mkdir(exist_ok=True)

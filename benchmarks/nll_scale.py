@@ -16,15 +16,14 @@ import argparse
 import itertools
 import json
 import os
-import platform
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
+import records
 import tensorflow as tf
-import tensorflow_probability as tfp
 from tensorflow_probability import distributions as tfd
 from tqdm import tqdm
 
@@ -104,28 +103,13 @@ def table(runs):
     return "\n".join([head, *rows])
 
 
-def load(options):
-    """Returns the record of earlier runs, if they had the same options."""
-    record = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    settings = {"steps": options.steps, "seed": options.seed}
-    if record.get("settings") != settings:
-        record = {"settings": settings, "runs": {}}
-    record["versions"] = {
-        "python": platform.python_version(),
-        "tensorflow": tf.__version__,
-        "keras": keras.__version__,
-        "tensorflow_probability": tfp.__version__,
-    }
-    return record
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--data", nargs="+", default=list(CELLS), choices=list(CELLS))
     parser.add_argument("--steps", type=int, default=1500)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    record = load(options)
+    record = records.load(RESULTS, steps=options.steps, seed=options.seed)
     tasks = [
         (kind, tolerance, scale)
         for kind in options.data

@@ -16,7 +16,6 @@ import argparse
 import itertools
 import json
 import os
-import platform
 import warnings
 from pathlib import Path
 
@@ -25,8 +24,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 import frontier
 import keras
 import numpy as np
-import tensorflow as tf
-import tensorflow_probability as tfp
+import records
 from tqdm import tqdm
 
 import tf_geco
@@ -122,13 +120,12 @@ class Runs:
 
     def save(self):
         """Writes what is finished, with the versions of what it ran on."""
-        packages = {"tensorflow": tf, "keras": keras, "tensorflow_probability": tfp}
-        versions = {name: package.__version__ for name, package in packages.items()}
-        versions["python"] = platform.python_version()
         self.path.parent.mkdir(exist_ok=True)
         lines = [f"  {json.dumps(k)}: {json.dumps(v)}" for k, v in sorted(self.finished.items())]
         body = ",\n".join(lines)
-        self.path.write_text(f'{{"versions": {json.dumps(versions)},\n"runs": {{\n{body}\n}}}}\n')
+        self.path.write_text(
+            f'{{"versions": {json.dumps(records.versions())},\n"runs": {{\n{body}\n}}}}\n'
+        )
 
 
 def sweep(runs, group, steps, seed, width):

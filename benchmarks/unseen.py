@@ -17,7 +17,6 @@ import functools
 import importlib.util
 import json
 import os
-import platform
 import warnings
 from pathlib import Path
 
@@ -25,8 +24,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import keras
 import numpy as np
-import tensorflow as tf
-import tensorflow_probability as tfp
+import records
 from tqdm import tqdm
 
 import tf_geco
@@ -169,27 +167,12 @@ def table(runs):
     return "\n".join(lines)
 
 
-def load(options):
-    """Returns the record of earlier runs, if they had the same options."""
-    record = json.loads(RESULTS.read_text()) if RESULTS.exists() else {}
-    settings = {"seed": options.seed, "sizes": list(SIZES)}
-    if record.get("settings") != settings:
-        record = {"settings": settings, "runs": {}}
-    record["versions"] = {
-        "python": platform.python_version(),
-        "tensorflow": tf.__version__,
-        "keras": keras.__version__,
-        "tensorflow_probability": tfp.__version__,
-    }
-    return record
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cells", nargs="+", default=[""], help="words that names must hold")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    record = load(options)
+    record = records.load(RESULTS, seed=options.seed, sizes=list(SIZES))
     runs = record["runs"]
     todo = [
         (name, hold_on)

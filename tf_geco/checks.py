@@ -129,14 +129,17 @@ def seed_number(value: Any, name: str = "seed") -> int:
     return int(value)
 
 
-def path_name(value: Any, name: str) -> str:
+def path_name(value: Any, name: str, *endings: str) -> str:
     """Returns the path of a file or folder as text.
 
     Raises:
-        ValueError: If it is no path, or an empty one.
+        ValueError: If it is no path, or an empty one, or has none of the endings.
     """
     if not isinstance(value, str | os.PathLike) or not os.fspath(value):
         raise ValueError(f"`{name}` must be a path. Received: {name}={value!r}.")
+    if endings and not str(value).endswith(endings):
+        listed = " or ".join(map(repr, endings))
+        raise ValueError(f"`{name}` must end in {listed}. Received: {name}={str(value)!r}.")
     return str(value)
 
 
@@ -163,6 +166,7 @@ def one_of(choices: Sequence[str], value: Any, name: str) -> str:
         ValueError: If it is none of them.
     """
     if not isinstance(value, str) or value not in choices:
-        listed = ", ".join(map(repr, choices))
-        raise ValueError(f"`{name}` must be one of {listed}. Received: {name}={value!r}.")
+        listed = list(map(repr, choices))
+        named = " or ".join(listed) if len(listed) == 2 else f"one of {', '.join(listed)}"
+        raise ValueError(f"`{name}` must be {named}. Received: {name}={value!r}.")
     return value

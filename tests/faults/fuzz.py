@@ -1,6 +1,8 @@
 """The law of the fuzz: a subject trains with its arguments, or says which of them is wrong."""
 
+import contextlib
 import re
+import tempfile
 
 import keras
 from hypothesis import strategies as st
@@ -28,7 +30,9 @@ def outcome(name, arguments):
     keras.utils.clear_session(free_memory=False)
     keras.utils.set_random_seed(0)
     try:
-        subject.use(subject.make(**{**subject.base(), **arguments}))
+        # An odd path may be a good one: what is written there goes with the folder.
+        with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+            subject.use(subject.make(**{**subject.base(), **arguments}))
     except (ValueError, TypeError) as error:
         if named(str(error), arguments):
             return "refused"

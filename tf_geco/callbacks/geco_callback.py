@@ -14,6 +14,7 @@ from tf_geco.checks import flag, non_negative_number, path_name, positive_intege
 from tf_geco.objectives import GECO
 from tf_geco.objectives.objective import Objective
 from tf_geco.strategies import worker_of
+from tf_geco.training.files import KINDS
 
 
 class GECOCallback(keras.callbacks.Callback):
@@ -81,16 +82,13 @@ class GECOCallback(keras.callbacks.Callback):
         for name, value in {"every": every, "patience": patience}.items():
             if value is not None:
                 positive_integer(value, name)
-        if checkpoint is not None and not str(checkpoint).endswith((".keras", ".weights.h5")):
-            raise ValueError(
-                "`checkpoint` must end in '.keras' or '.weights.h5'. "
-                f"Received: checkpoint={str(checkpoint)!r}."
-            )
         self.every, self.patience = every, patience
         self.min_delta = non_negative_number(min_delta, "min_delta")
         self.restore_best_weights = flag(restore_best_weights, "restore_best_weights")
         self.csv = None if csv is None else path_name(csv, "csv")
-        self.checkpoint = checkpoint
+        self.checkpoint = None
+        if checkpoint is not None:
+            self.checkpoint = path_name(checkpoint, "checkpoint", *KINDS)
         self.board = None if log_dir is None else Board(path_name(log_dir, "log_dir"), images)
         self.trajectory: Any = None
         self._best = Best()
@@ -196,7 +194,7 @@ class GECOCallback(keras.callbacks.Callback):
             self._best.weights = best
         if self.checkpoint is not None:
             self.model.set_weights(best)
-            whole = str(self.checkpoint).endswith(".keras")
+            whole = self.checkpoint.endswith(".keras")
             (self.model.save if whole else self.model.save_weights)(self.checkpoint)
             self.model.set_weights(present)
 

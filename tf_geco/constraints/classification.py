@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tf_geco.checks import flag
+from tf_geco.checks import flag, one_of
 from tf_geco.constraints.constraint import Constraint
 from tf_geco.constraints.features import as_network, outputs_of
 from tf_geco.constraints.inputs import entry, refuse_misspelt
@@ -75,11 +75,7 @@ class ClassificationAccuracy(Constraint):
         self.classifier = as_network(classifier, "classifier")
         self.from_logits = flag(from_logits, "from_logits")
         self.strict = flag(strict, "strict")
-        if not isinstance(proxy, str) or proxy not in ("log_probability", "probability"):
-            raise ValueError(
-                f"`proxy` must be 'log_probability' or 'probability'. Received: proxy={proxy!r}."
-            )
-        self.proxy = proxy
+        self.proxy = one_of(("log_probability", "probability"), proxy, "proxy")
 
     def check_tolerance(self, tolerance: Any, name: str = "tolerance") -> float:
         """Returns the tolerance as a float between 0 and 1."""

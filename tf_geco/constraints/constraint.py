@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tf_geco.checks import positive_number
+from tf_geco.checks import one_of, positive_number
 from tf_geco.configs import rebuilt
 from tf_geco.constraints.values import Measured, per_example
 from tf_geco.schedules import Schedule, as_schedule, value_at
@@ -79,8 +79,7 @@ class Constraint(keras.layers.Layer):
     ) -> None:
         kwargs.setdefault("dtype", "float32")
         super().__init__(name=name, **kwargs)
-        if not isinstance(form, str) or form not in ("<=", ">="):
-            raise ValueError(f"`form` must be '<=' or '>='. Received: form={form!r}.")
+        one_of(("<=", ">="), form, "form")
         if type(self).call is not Constraint.call:
             raise TypeError(
                 "A constraint defines `measure(x, y, outputs)`, which returns what it measures of "

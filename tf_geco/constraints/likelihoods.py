@@ -64,9 +64,9 @@ def supported(likelihood: Function | str, x: Any) -> Any:
     Its formula would go on there, and say something that means nothing. A thousandth beyond is
     rounding.
     """
-    least, most = SUPPORTS.get(str(likelihood), (-math.inf, math.inf))
-    if (least, most) == (-math.inf, math.inf):
+    if not isinstance(likelihood, str) or likelihood not in SUPPORTS:
         return x
+    least, most = SUPPORTS[likelihood]
     within = tf.logical_and(x >= least - 1e-3, x <= most + 1e-3)
     return tf.where(within, x, tf.constant(math.nan, x.dtype))
 

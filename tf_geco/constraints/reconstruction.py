@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from tf_geco.checks import one_of
 from tf_geco.constraints.constraint import SquaredError
 from tf_geco.constraints.inputs import (
     any_observed,
@@ -68,11 +69,7 @@ class ReconstructionError(SquaredError):
         **kwargs: Any,
     ) -> None:
         super().__init__(tolerance, name=name, **kwargs)
-        if not isinstance(reduction, str) or reduction not in ("mean", "sum"):
-            raise ValueError(
-                f"`reduction` must be 'mean' or 'sum'. Received: reduction={reduction!r}."
-            )
-        self.reduction = reduction
+        self.reduction = one_of(("mean", "sum"), reduction, "reduction")
 
     def build(self, x_shape: Any, y_shape: Any = None, outputs_shape: Any = None) -> None:
         """Learns D, the number of values of an example."""

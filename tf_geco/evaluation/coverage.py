@@ -11,9 +11,10 @@ import tensorflow as tf
 
 from tf_geco.checks import positive_integer
 from tf_geco.evaluation.batches import Batches, tensors
-from tf_geco.evaluation.estimate import Estimate, progress
+from tf_geco.evaluation.estimate import Estimate
 from tf_geco.evaluation.log_densities import log_sum_densities
 from tf_geco.strategies import on_replicas, traced
+from tf_geco.training.bar import late_bar
 
 
 @dataclass(frozen=True)
@@ -176,7 +177,7 @@ def _sum_over_components(
     run = on_replicas(model, _with_replica_number(step))
     sums, seen = np.full(len(draws.z), -math.inf), 0
     z = tf.constant(draws.z)
-    with progress(verbose) as advance:
+    with late_bar(None, bool(verbose)) as advance:
         try:
             for index, (x, _, count) in enumerate(batches):
                 parts = np.asarray(run(x, tf.constant(count), z), np.float64)

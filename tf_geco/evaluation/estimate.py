@@ -1,17 +1,16 @@
 """A mean over a data set, with its standard error."""
 
 import math
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 
 from tf_geco.evaluation.batches import Batches
 from tf_geco.strategies import on_replicas
+from tf_geco.training.bar import late_bar
 from tf_geco.training.noise import seeded
 
 
@@ -101,7 +100,7 @@ def gathered(
         ValueError: If the data are empty, or a value is not finite.
     """
     step, kept = on_replicas(model, measured), []
-    with seeded(model, seed), progress(verbose) as advance:
+    with seeded(model, seed), late_bar(None, bool(verbose)) as advance:
         try:
             for index, (x, y, count) in enumerate(batches):
                 values = step((x, y)).items()
@@ -111,13 +110,6 @@ def gathered(
             if not kept:
                 raise
     return {key: np.concatenate([values[key] for values in kept]) for key in kept[0]}
-
-
-@contextmanager
-def progress(verbose: bool) -> Iterator[Callable[[int], None]]:
-    """Yields a function that counts examples, and shows the count where `verbose`."""
-    bar = keras.utils.Progbar(None, unit_name="example", verbose=int(bool(verbose)))
-    yield bar.add if verbose else lambda count: None
 
 
 def _known(key: str, part: Any, count: int, index: int) -> np.ndarray:

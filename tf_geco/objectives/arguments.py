@@ -77,15 +77,6 @@ def checked_cost(cost: Constraint | None) -> Constraint | None:
     return cost
 
 
-def checked_data(hold_on: str) -> str:
-    """Returns on which data tolerances hold."""
-    if not isinstance(hold_on, str) or hold_on not in ("training", "validation"):
-        raise ValueError(
-            f"`hold_on` must be 'training' or 'validation'. Received: hold_on={hold_on!r}."
-        )
-    return hold_on
-
-
 def checked_bounds(bounds: Sequence, number: int) -> list[list[float]]:
     """Returns bounds as a list of pairs, one for each constraint."""
     listed = list(bounds) if isinstance(bounds, Sequence | np.ndarray) else []

@@ -7,14 +7,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_geco.checks import flag, is_word, non_negative_number, positive_number
+from tf_geco.checks import flag, is_word, non_negative_number, one_of, positive_number
 from tf_geco.constraints import Constraint
 from tf_geco.constraints.inputs import number_of_latents
 from tf_geco.multipliers import Exponential, Rule
 from tf_geco.objectives.arguments import (
     checked_bounds,
     checked_cost,
-    checked_data,
     checked_rule,
     first_multiplier,
     refuse_without_tolerance,
@@ -113,7 +112,7 @@ class GECO(Objective):
         self.band = non_negative_number(band, "band")
         self.bounds = checked_bounds(bounds, len(self.constraints))
         self.cost = checked_cost(cost)
-        self.hold_on = checked_data(hold_on)
+        self.hold_on = one_of(("training", "validation"), hold_on, "hold_on")
         self.gap = Gap() if hold_on == "validation" else None
 
     @classmethod

@@ -8,6 +8,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tf_geco.checks import path_name
+
 
 class Backup(keras.callbacks.Callback):
     """Keeps the state of a training in a file, from which `fit` goes on after an interruption.
@@ -24,8 +26,8 @@ class Backup(keras.callbacks.Callback):
     process, as its seed does.
 
     A training that a callback has stopped, such as `patience`, stays stopped. The file stays when
-    training is over, so that nothing is lost between `fit` and `save`. Delete
-    it, or name another, to train anew.
+    training is over, so that nothing is lost between `fit` and `save`. Delete it, or name another,
+    to train anew.
 
     Args:
         filepath: The file, which ends in `.weights.h5`. On several machines it lies in a folder
@@ -46,12 +48,8 @@ class Backup(keras.callbacks.Callback):
 
     def __init__(self, filepath: str) -> None:
         super().__init__()
+        self.filepath = path_name(filepath, "filepath", ".weights.h5")
         self.prepared_for: Any = None
-        if not str(filepath).endswith(".weights.h5"):
-            raise ValueError(
-                f"`filepath` must end in '.weights.h5'. Received: filepath={str(filepath)!r}."
-            )
-        self.filepath = str(filepath)
         self.epochs_done = 0
         self._companions: dict[str, Any] = {}
         self._found: dict[str, np.ndarray] = {}

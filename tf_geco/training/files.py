@@ -13,7 +13,7 @@ KINDS = (".keras", ".weights.h5")
 
 
 @contextmanager
-def whole(filepath: Any, model: Any, **options: Any) -> Iterator[Any]:
+def whole(filepath: Any, model: Any, *, plain: bool) -> Iterator[Any]:
     """Yields a path beside `filepath` that takes its place once it is written.
 
     All workers of a strategy write, because weights may have to be gathered from all of them, but
@@ -22,11 +22,11 @@ def whole(filepath: Any, model: Any, **options: Any) -> Iterator[Any]:
     Args:
         filepath: Where the file shall be.
         model: The model that is written.
-        **options: What Keras is asked for, such as parts of a size.
+        plain: Whether one file is asked for and no question, such as of overwriting.
     """
     path = Path(str(filepath)).resolve()  # a link stays a link
     beside = str(filepath).endswith(KINDS) and "://" not in str(filepath)
-    if options or not beside or not os.access(path.parent, os.W_OK):
+    if not plain or not beside or not os.access(path.parent, os.W_OK):
         yield filepath
         return
     worker = worker_of(model)

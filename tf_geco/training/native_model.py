@@ -59,12 +59,12 @@ class NativeModel(BuiltBySpec):
 
     def save(self, filepath: Any, overwrite: bool = True, **options: Any) -> None:
         """Writes the model, as `keras.Model.save`; the file appears whole or not at all."""
-        with whole(filepath, self, **options, **({} if overwrite else {"ask": True})) as path:
+        with whole(filepath, self, plain=overwrite and not options) as path:
             super().save(path, overwrite=overwrite, **options)
 
     def save_weights(self, filepath: Any, overwrite: bool = True, **options: Any) -> None:
         """Writes the weights, as `keras.Model.save_weights`, whole or not at all."""
-        with whole(filepath, self, **options, **({} if overwrite else {"ask": True})) as path:
+        with whole(filepath, self, plain=overwrite and not options) as path:
             super().save_weights(path, overwrite=overwrite, **options)
 
     def evaluate(self, *args: Any, **kwargs: Any) -> Any:

@@ -8,6 +8,7 @@ from numbers import Real
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 # Between these float32 still holds the square of a number.
 LEAST, GREATEST = 1e-15, 1e15
@@ -109,7 +110,8 @@ def positive_integers(values: Any, name: str) -> tuple[int, ...]:
     Raises:
         ValueError: If one is not a whole number above zero, or there is none.
     """
-    listed = tuple(values) if isinstance(values, Sequence | np.ndarray) else ()
+    several = isinstance(values, Sequence | np.ndarray | tf.TensorShape)
+    listed = tuple(values) if several else ()
     if not listed or not all(map(is_positive_integer, listed)):
         raise ValueError(f"`{name}` must be positive integers. Received: {name}={values}.")
     return tuple(int(value) for value in listed)

@@ -1,5 +1,6 @@
 """The preset networks of a VAE."""
 
+import numpy as np
 import pytest
 import tensorflow as tf
 
@@ -14,6 +15,13 @@ def test_preset_networks_fit_any_image(shape, networks):
     images = decoder(tf.random.normal([2, 3]))
     assert images.shape == (2, *shape)
     assert 0 <= float(tf.reduce_min(images)) <= float(tf.reduce_max(images)) <= 1
+
+
+@pytest.mark.parametrize("kind", [tuple, list, np.array, tf.TensorShape])
+@pytest.mark.parametrize("networks", [dense_networks, conv_networks])
+def test_a_shape_is_whatever_data_say_it_is(kind, networks):
+    encoder, decoder = networks(kind((8, 8, 1)), 3)
+    assert encoder.input_shape == decoder.output_shape == (None, 8, 8, 1)
 
 
 @pytest.mark.parametrize(

@@ -42,5 +42,6 @@ def outcome(name, arguments):
 
 def named(message, arguments):
     """Returns whether a message names an argument as a word of its own, or a constraint."""
+    message = re.sub(r"\x1b\[\d+m", "", message)  # the colours of Keras
     arguments = [*arguments, "Constraint '"]
     return any(re.search(rf"\b{argument}\b", message) for argument in arguments)

@@ -216,8 +216,8 @@ OTHERS = {
     "fit": Subject(
         dict,
         fitted,
-        {"data": v.DATA, "mask": v.DATA, "sample_weight": v.DATA},
-        given(data=made.images),
+        {"x": v.DATA, "y": v.MASKS, "sample_weight": v.DATA},
+        given(x=made.images),
     ),
     "GECOCallback": Subject(tf_geco.GECOCallback, made.watched, CALLBACK),
     "load": Subject(datasets.load, made.taken, POINTS, given(name=lambda: "mixture_of_lines")),

@@ -76,9 +76,7 @@ def classified(network: Any) -> None:
 
 def fitted(arguments: dict) -> None:
     """Trains a small VAE on data of any shape and type, with whatever goes beside them."""
-    model, mask = made.vae(), arguments.pop("mask", None)
-    y = None if mask is None else {"mask": mask}
-    made.trained(model, arguments.pop("data"), y, **arguments)
+    made.trained(made.vae(), arguments.pop("x"), arguments.pop("y", None), **arguments)
 
 
 def given(**makers: Callable) -> Callable[[], dict]:

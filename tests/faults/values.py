@@ -72,5 +72,6 @@ PAIRS = st.tuples(NUMBERS, NUMBERS) | st.lists(st.just((0.1, 2.0)), max_size=3) 
 AXES = st.lists(st.integers(0, 3), max_size=3).map(tuple) | st.just(made.IMAGES)
 KINDS = st.sampled_from(["float32", "float64", "float16", "uint8", "int64", "bool"])
 DATA = st.builds(lambda axes, kind: np.ones((4, *axes), kind), AXES, KINDS) | ODD
+MASKS = DATA.map(lambda mask: {"mask": mask})
 ARRAYS = st.lists(st.integers(0, 4), max_size=4).map(np.ones)
 ARRAYS = ARRAYS | fresh(lambda: np.ones((4, 2), "uint8"), lambda: {"a": np.ones(4)}) | ODD

@@ -143,22 +143,45 @@ def test_labels_that_a_loss_ignores_do_not_count(shape):
     assert found == pytest.approx(-np.log(chosen)[y > 0].mean(), rel=1e-4)
 
 
-def test_a_cost_function_that_broadcasts_is_refused():
+@pytest.mark.parametrize("reduced", [False, True])
+@pytest.mark.parametrize("labels", [np.ones(4, "float32"), np.ones((4, 1), "float32")])
+def test_a_cost_function_sees_labels_as_the_compile_of_keras_gives_them(labels, reduced):
     network = keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)])
-    x, y = np.ones((4, 3), "float32"), np.ones(4, "float32")
+    x = np.arange(12, dtype="float32").reshape(4, 3)
+
+    def cost(y, outputs):
+        values = (y - outputs) ** 2
+        return tf.reduce_mean(values, axis=-1) if reduced else values
+
+    network.compile(loss=cost)
+    expected = network.evaluate(x, labels, verbose=0)
+    model = costing(network, cost)
+    found = model.evaluate(x, labels, verbose=0, return_dict=True)["cost"]
+    assert found == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("units", "cost"),
+    [
+        (1, lambda y, outputs: (y[:, np.newaxis] - outputs) ** 2),
+        (3, lambda y, outputs: (y - outputs) ** 2),
+    ],
+    ids=["each with all", "labels of another width"],
+)
+@pytest.mark.parametrize("eager", [False, True])
+def test_a_cost_function_that_does_not_fit_is_refused(units, cost, eager):
+    network = keras.Sequential([keras.Input((3,)), keras.layers.Dense(units)])
+    model = costing(network, cost, run_eagerly=eager)
+    told = tf.errors.InvalidArgumentError  # of widths that are not known before the step runs
+    with pytest.raises((ValueError, told), match=r"`cost`|shape"):
+        model.evaluate(np.ones((4, 3), "float32"), np.ones(4, "float32"), verbose=0)
+
+
+def costing(network, cost, **options):
     bound = tf_geco.constraints.from_function(lambda x, y, o: o[:, 0], 9.0, "first")
-
-    def made(cost):
-        model = tf_geco.models.Constrained(network, cost, tf_geco.GECO([bound]))
-        model.compile("sgd", jit_compile=False)
-        return model
-
-    good = made(lambda y, outputs: (y[:, np.newaxis] - outputs) ** 2)
-    found = good.evaluate(x, y, verbose=0, return_dict=True)["cost"]
-    assert found == pytest.approx(float((1 - network(x)[0, 0]) ** 2), rel=1e-5)
-    bad = made(lambda y, outputs: (y - outputs) ** 2)
-    with pytest.raises((ValueError, tf.errors.InvalidArgumentError), match=r"shape"):
-        bad.evaluate(x, y, verbose=0)
+    model = tf_geco.models.Constrained(network, cost, tf_geco.GECO([bound]))
+    model.compile("sgd", jit_compile=False, **options)
+    return model
 
 
 def test_a_cost_may_be_a_function_of_dictionaries():

@@ -20,7 +20,8 @@ class Constrained(ObjectiveModel):
     Args:
         network: A Keras model or layer. What it returns is what constraints see as `outputs`.
         cost: What to minimise: a Keras loss, its name, or a function `(y, outputs) -> [B, ...]`,
-            averaged over all axes but the first.
+            averaged over all axes but the first. As in Keras's `compile`, a column of outputs
+            `[B, 1]` meets labels `[B]` as a column too.
         objective: `tf_geco.GECO(...)`.
 
     Call arguments:
@@ -98,7 +99,7 @@ class Unreduced(keras.losses.Loss):
 
     def call(self, y_true: Any, y_pred: Any) -> tf.Tensor:
         """Returns the values of the function."""
-        return _of_one_rank(self.function(y_true, y_pred), y_true, y_pred)
+        return self.function(y_true, y_pred)
 
 
 class Counted(Unreduced):
@@ -113,19 +114,6 @@ class Counted(Unreduced):
         return ones
 
 
-def _of_one_rank(values: Any, y: Any, outputs: Any) -> Any:
-    """Returns the values, but refuses `[B, B]`, made of labels `[B]` and a column `[B, 1]`."""
-    if not (tf.is_tensor(y) and tf.is_tensor(outputs)):
-        return values
-    flat, column = sorted((y.shape, outputs.shape), key=lambda shape: shape.rank)
-    if column.rank == flat.rank + 1 == values.shape.rank and column[-1] == 1:
-        mask = getattr(values, "_keras_mask", None)
-        values = tf.ensure_shape(values, [*[None] * flat.rank, 1])
-        if mask is not None:
-            values._keras_mask = mask
-    return values
-
-
 def _of_same_rank(y: Any, outputs: Any) -> tuple[Any, Any]:
     """Returns labels `[B]` as a column where outputs are one, as the `compile` of Keras does."""
     if not (tf.is_tensor(y) and tf.is_tensor(outputs)):
@@ -133,6 +121,28 @@ def _of_same_rank(y: Any, outputs: Any) -> tuple[Any, Any]:
     if y.shape.rank == outputs.shape.rank - 1 and outputs.shape[-1] == 1:
         return y[..., tf.newaxis], outputs
     return y, outputs
+
+
+def _values(function: Callable, y: Any, outputs: Any) -> tf.Tensor:
+    """Returns the values of a function, `[B, ...]` in float32.
+
+    Raises:
+        ValueError: If labels and outputs do not fit together, such as `[B]` and `[B, 4]`, or each
+            example was compared with all others, `[B, B, 1]`.
+    """
+    parts = [part for part in tf.nest.flatten((y, outputs)) if tf.is_tensor(part)]
+    try:
+        values = tf.cast(Unreduced(function)(y, outputs), tf.float32)
+        fits = (values.shape.rank or 0) <= max((part.shape.rank or 0 for part in parts), default=9)
+    except tf.errors.InvalidArgumentError:
+        fits = False
+    if not fits:
+        raise ValueError(
+            "`cost` must return a value for each example, of labels and what `network` returns. "
+            "Labels `[B]` come to it as outputs are: beside a column, `[B, 1]`, as a column. "
+            f"Received: labels and outputs of shapes {[tuple(part.shape) for part in parts]}."
+        )
+    return values
 
 
 def _named_loss(name: str) -> Any:
@@ -145,7 +155,6 @@ def _named_loss(name: str) -> Any:
 
 def _per_example(cost: Any) -> Callable:
     """Returns a function (y, outputs) -> values and counts, `[B]` each."""
-    of_keras = isinstance(cost, str | keras.losses.Loss)
     function = _named_loss(cost) if isinstance(cost, str) else cost
     function = function.call if isinstance(function, keras.losses.Loss) else function
     if not callable(function) or not takes(function, "y", "outputs"):
@@ -157,9 +166,8 @@ def _per_example(cost: Any) -> Callable:
         if y is None:
             values = tf.cast(function(y, outputs), tf.float32)
             return tf.reduce_mean(values, range(1, values.shape.rank or 1))
-        if of_keras:
-            y, outputs = _of_same_rank(y, outputs)
-        values = tf.cast(Unreduced(function)(y, outputs), tf.float32)
+        y, outputs = _of_same_rank(y, outputs)
+        values = _values(function, y, outputs)
         axes = range(1, values.shape.rank or 1)
         counts = tf.reduce_mean(Counted(function)(y, outputs), axes)
         return tf.math.divide_no_nan(tf.reduce_mean(values, axes), counts), counts

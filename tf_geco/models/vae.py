@@ -88,7 +88,8 @@ class VAE(LatentVariableModel):
         super().__init__(objective, **kwargs)
         given = {"encoder": encoder, "decoder": decoder, "prior": prior}
         for name, layer in given.items():
-            if layer is not None and not isinstance(layer, keras.Layer):
+            left_out = name == "prior" and layer is None
+            if not left_out and not isinstance(layer, keras.Layer):
                 raise ValueError(
                     f"`{name}` must be a Keras model or layer. Received: {name}={layer!r}."
                 )

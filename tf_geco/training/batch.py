@@ -33,6 +33,24 @@ def with_weights(y: Any, sample_weight: Any) -> tuple[Any, Any]:
     return {**(y or {}), WEIGHT: sample_weight}, None
 
 
+def check_arrays(x: Any, y: Any) -> None:
+    """Raises an error if data or labels are no arrays; Keras's own does not say which part.
+
+    Pipelines, such as a `tf.data.Dataset`, are left to Keras.
+    """
+    if not hasattr(x, "shape") and not isinstance(x, dict | list | tuple):
+        return
+    for name, data in {"x": x, "y": y}.items():
+        parts = {} if data is None else dict(keras.tree.flatten_with_path(data))
+        odd = [path for path, part in parts.items() if not getattr(part, "shape", None)]
+        if odd or not (parts or data is None):
+            where = "".join(f"[{key!r}]" for key in odd[0]) if odd else ""
+            raise ValueError(
+                f"`{name}` must be an array, or a structure of arrays, with one row for each "
+                f"example. Received: {name}{where} = {parts[odd[0]] if odd else data!r}."
+            )
+
+
 class Batch(NamedTuple):
     """Data, labels and weights of a step.
 

@@ -14,7 +14,7 @@ from tf_geco.objectives.objective import Objective
 from tf_geco.strategies import BuiltBySpec
 from tf_geco.training.around import Around
 from tf_geco.training.backup import Backup
-from tf_geco.training.batch import with_weights
+from tf_geco.training.batch import check_arrays, with_weights
 from tf_geco.training.files import whole
 from tf_geco.training.noise import noise_kept, seed_states
 from tf_geco.training.progress import Progress
@@ -203,6 +203,7 @@ class NativeModel(BuiltBySpec):
         """Returns the arguments by name, with weights that Keras passes on."""
         given = inspect.signature(function).bind(*args, **kwargs).arguments
         given.update(given.pop("kwargs", {}))
+        check_arrays(given.get("x"), given.get("y"))
         y, sample_weight = with_weights(given.get("y"), given.get("sample_weight"))
         given |= {"y": y, "sample_weight": sample_weight}
         validation = given.get("validation_data")

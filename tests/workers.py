@@ -13,6 +13,7 @@ import tensorflow as tf
 
 import tf_geco
 from tests.catalogue import MODELS, Case, dense_vae, geco
+from tests.constraints import cases
 from tf_geco.constraints import ReconstructionError, from_function
 
 BATCH = 8
@@ -31,7 +32,14 @@ def labelled_vae():
     return dense_vae(tf_geco.GECO([ReconstructionError(0.1), second]))
 
 
+def constrained_vae():
+    """Returns a model under one constraint of each kind."""
+    every = [make(name=f"held_{name}") for name, make in cases.MAKE.items() if name != "normal"]
+    return dense_vae(tf_geco.GECO(every), cases.SHAPE)
+
+
 CASES = MODELS | {
+    "constrained": Case(constrained_vae, cases.SHAPE),
     "labelled": Case(labelled_vae, (6,)),
     "validated": Case(lambda: dense_vae(geco(hold_on="validation")), (6,)),
 }
@@ -40,7 +48,8 @@ CASES = MODELS | {
 def examples(case, name, n=24):
     """Returns data of a model in a fixed order, with labels where it reads them."""
     data = case.data(n)
-    return (data, {"label": data.mean(axis=1)}) if name == "labelled" else data
+    labels = {"labelled": lambda: data.mean(axis=1), "constrained": lambda: np.arange(n) % 4}
+    return (data, {"label": labels[name]()}) if name in labels else data
 
 
 def distributed(strategy, data):

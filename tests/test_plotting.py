@@ -70,6 +70,11 @@ FIGURES = {
         {},
         [{"a", "free"}, {"b", "local"}],
     ),
+    "nll_guide": (
+        (tf_geco.evaluation.nll_guide(RANDOM.poisson(3.0, (80, 4)), "poisson"),),
+        {},
+        [{"one for all", "2", "KL in nats", "NLL", "reaches less than"}],
+    ),
     "phase_transitions": (
         (DATA, [PATH], ["a"]),
         {"transitions": FOUND},

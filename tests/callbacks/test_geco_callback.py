@@ -31,7 +31,7 @@ def test_it_only_observes():
 
 @pytest.mark.parametrize("steps_per_execution", [1, 2])
 def test_trajectory_as_arrays_and_csv(tmp_path, steps_per_execution):
-    path = tmp_path / "trajectory.csv"
+    path = tmp_path / "new" / "trajectory.csv"
     callback = tf_geco.GECOCallback(every=1, csv=str(path))
     model, _ = fit(callback, steps_per_execution=steps_per_execution)
     record = callback.trajectory.arrays()

@@ -47,7 +47,7 @@ from tf_geco.constraints import (
         (lambda: from_function(brightness, 0.4, "b", proxy=3), "`proxy` must be a function"),
         (lambda: from_function(brightness, 0.4, "b", where="all"), "`where` must be a function"),
         (lambda: between(brightness, 0.4, 0.4, "b"), "`low` must be below"),
-        (lambda: equal_to(brightness, 0.0, "b"), "`width` must be a positive"),
+        (lambda: equal_to(brightness, 0.0, "b"), "`width` must be given where `value` is 0"),
         (lambda: tf_geco.GECO([KLDivergence(1.0)], bounds=[(1, 2), (1, 2)]), "one for each of the"),
         (lambda: tf_geco.GECO([KLDivergence(1.0)], bounds=(2, 1)), "`bounds` must be two"),
         (lambda: tf_geco.GECO([KLDivergence(1.0)], cost="mse"), "`cost` must be a"),

@@ -41,7 +41,8 @@ def outcome(name, arguments):
 
 
 def named(message, arguments):
-    """Returns whether a message names an argument as a word of its own, or a constraint."""
+    """Returns whether a message names an argument as a word, or a constraint, or a network."""
     message = re.sub(r"\x1b\[\d+m", "", message)  # the colours of Keras
-    arguments = [*arguments, "Constraint '"]
-    return any(re.search(rf"\b{argument}\b", message) for argument in arguments)
+    networks = [type(v).__name__ for v in arguments.values() if isinstance(v, keras.Layer)]
+    words = [*arguments, *networks, "Constraint '"]
+    return any(re.search(rf"\b{word}\b", message) for word in words)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import tf_geco
-from tests.catalogue import MODELS, batches
+from tests.catalogue import MODELS, batches, dense_vae, geco
 from tests.training.recomputed import assert_same_weights
 
 EPOCHS, STEPS = 5, 2
@@ -175,6 +175,27 @@ def test_what_a_backup_cannot_keep_is_refused_or_said(tmp_path):
     model.fit(batches(case.data()).repeat(), callbacks=[backup], **options)
     with pytest.warns(UserWarning, match=r"only: these data are read.*generator"):
         model.fit(endless(), epochs=2, callbacks=[backup], **options)
+
+
+def test_a_file_of_another_training_is_refused_or_said(tmp_path):
+    case, file = MODELS["dense"], tmp_path / "backup.weights.h5"
+
+    def trained(tolerance):
+        model = dense_vae(geco(tolerance))
+        model.compile("adam", jit_compile=False)
+        model.test_on_batch(case.data())
+        model.fit(case.data(), verbose=0, callbacks=[tf_geco.callbacks.Backup(str(file))])
+        return model
+
+    model = trained(0.1)
+    trained(0.1)  # says nothing
+    with pytest.warns(UserWarning, match=r"asked for \[0.1\].*Received: tolerances of \[0.2\]"):
+        trained(0.2)
+    model.save_weights(file)
+    before = file.read_bytes()
+    with pytest.raises(ValueError, match="holds weights alone"):
+        trained(0.1)
+    assert file.read_bytes() == before
 
 
 def test_links_and_permissions_stay(tmp_path):

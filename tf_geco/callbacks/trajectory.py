@@ -1,6 +1,7 @@
 """The trajectory of training: cost, violations and multipliers by step."""
 
 import csv
+from pathlib import Path
 
 import numpy as np
 
@@ -71,9 +72,10 @@ class Trajectory:
         ]
 
     def to_csv(self, path: str) -> None:
-        """Writes the record as a table, a row for each record."""
+        """Writes the record as a table, a row for each record; makes the folder if there is none."""
         kept = ("C_ma", "measured", "lambda", *(() if self._objective.gap is None else ("gap",)))
         fields = [f"{field}_{name}" for field in kept for name in self.names]
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
         with open(path, "w", newline="", encoding="utf-8") as file:
             writer = csv.writer(file)
             writer.writerow(["step", "cost", *fields])

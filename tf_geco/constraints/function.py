@@ -218,6 +218,8 @@ def equal_to(
         ValueError: If `width` is not positive, or is missing for a value of zero.
     """
     value = finite_number(value, "value")
+    if width is None and value == 0:
+        raise ValueError("`width` must be given where `value` is 0. Received: width=None.")
     width = positive_number(0.01 * abs(value) if width is None else width, "width")
     return between(fn, value - width, value + width, name, **options)
 

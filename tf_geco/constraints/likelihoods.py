@@ -23,7 +23,7 @@ def bernoulli(probabilities: tf.Tensor) -> tfd.Distribution:
 
 def normal(parameters: tf.Tensor) -> tfd.Distribution:
     """Returns the normal distribution whose means and scales `[..., 2 C]` share the last axis."""
-    return tfd.Normal(*tf.split(parameters, 2, axis=-1))
+    return tfd.Normal(*_halves(parameters, "normal"))
 
 
 def poisson(log_rates: tf.Tensor) -> tfd.Distribution:
@@ -39,8 +39,19 @@ def negative_binomial(parameters: tf.Tensor) -> tfd.Distribution:
     Args:
         parameters: a and b, which share the last axis, `[..., 2 C]`.
     """
-    log_mean, log_number = tf.split(parameters, 2, axis=-1)
+    log_mean, log_number = _halves(parameters, "negative_binomial")
     return tfd.NegativeBinomial(tf.exp(log_number), logits=log_mean - log_number)
+
+
+def _halves(parameters: tf.Tensor, likelihood: str) -> list[tf.Tensor]:
+    """Returns the two halves of the last axis."""
+    if (parameters.shape[-1] or 0) % 2:
+        raise ValueError(
+            f"`likelihood` {likelihood!r} takes two parameters for each value of the data, joined "
+            "along the last axis; let the decoder return them. "
+            f"Received: parameters of shape {tuple(parameters.shape)}."
+        )
+    return tf.split(parameters, 2, axis=-1)
 
 
 LIKELIHOODS: dict[str, Function] = {

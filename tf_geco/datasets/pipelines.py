@@ -143,6 +143,8 @@ def checked_batch_size(batch_size: Any, size: int | None = None) -> int:
 
 def _as_tensors(arrays: Any, name: str) -> Any:
     """Returns a structure of arrays as tensors, each with an axis of examples."""
+    if not tf.nest.flatten(arrays):
+        raise ValueError(f"`{name}` must hold at least one array. Received: {name}={arrays!r}.")
     return tf.nest.map_structure(lambda array: _as_tensor(array, name), arrays)
 
 

@@ -74,7 +74,7 @@ def nll_guide(data: Any, likelihood: str, *, max_examples: int = 5000, seed: int
         seed: Seed of sample and clusters.
 
     Returns:
-        An `NLLGuide`, to print.
+        An `NLLGuide`: `print` it, and draw it by `tf_geco.plotting.nll_guide`.
 
     Raises:
         ValueError: If there are fewer than two examples, they are not finite, or there is no

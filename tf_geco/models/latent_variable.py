@@ -78,16 +78,16 @@ class LatentVariableModel(Served):
         target = self.target(x)
         if not hasattr(target, "shape"):
             raise ValueError(
-                f"This model takes an array, data of shape {self.data_shape}. "
+                f"`x` must be an array, data of shape {self.data_shape}. "
                 f"Received: data of type {type(target).__name__}."
             )
         dtype = tf.as_dtype(target.dtype)
         if not (dtype.is_floating or dtype.is_integer or dtype.is_bool):
-            raise ValueError(f"This model takes real numbers. Received: data of {dtype.name}.")
+            raise ValueError(f"`x` must be real numbers. Received: data of {dtype.name}.")
         shape = target.shape
         if self.data_shape is not None and not shape.is_compatible_with(self.data_shape):
             raise ValueError(
-                f"This model is built for data of shape {self.data_shape}. "
+                f"`x` must fit the model, which is built for data of shape {self.data_shape}. "
                 f"Received: data of shape {tuple(shape)}."
             )
 

@@ -5,7 +5,7 @@ from tf_geco.plotting.fixed_points import (
     lipschitz_fixed_points,
     phase_transitions,
 )
-from tf_geco.plotting.guide import tolerance_guide
+from tf_geco.plotting.guide import nll_guide, tolerance_guide
 from tf_geco.plotting.images import latent_paths, samples_grid
 from tf_geco.plotting.latents import latent_map, latent_scatter
 from tf_geco.plotting.partitions import blur_and_holes
@@ -21,6 +21,7 @@ __all__ = [
     "latent_paths",
     "latent_scatter",
     "lipschitz_fixed_points",
+    "nll_guide",
     "phase_transitions",
     "samples_grid",
     "tolerance_guide",

@@ -51,6 +51,37 @@ def tolerance_guide(guide: Any, *, axes: Any = None) -> Any:
     return figure_of(errors)
 
 
+def nll_guide(guide: Any, *, axes: Any = None) -> Any:
+    """Draws what clusters reach of a negative log-likelihood, over what it costs to name one.
+
+    Args:
+        guide: `tf_geco.evaluation.nll_guide(data, likelihood)`, or anything with its attributes.
+        axes: Matplotlib axes to draw in; by default of a new figure.
+
+    Returns:
+        The matplotlib figure.
+
+    Example:
+        >>> import tf_geco
+        >>> counts = np.random.default_rng(0).poisson(3.0, (80, 6))
+        >>> guide = tf_geco.evaluation.nll_guide(counts, "poisson")
+        >>> figure = tf_geco.plotting.nll_guide(guide)
+        >>> figure.axes[0].get_ylabel()
+        'NLL in nats'
+    """
+    axes = new_axes(4.5, 3.5) if axes is None else axes
+    axes.plot(guide.kl, guide.nll, "o-", ms=5, lw=1)
+    for number, kl, nll in zip(guide.clusters, guide.kl, guide.nll, strict=True):
+        text = "one for all" if number == 1 else f"{number}"
+        axes.annotate(text, (kl, nll), (5, 4), textcoords="offset points", fontsize="small")
+    if guide.least is not None:
+        axes.set_title(f"no decoder reaches less than {guide.least:.4g}", fontsize="medium")
+    axes.set(xlabel="KL in nats, of naming one of K clusters", ylabel="NLL in nats")
+    axes.margins(x=0.12)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure_of(axes)
+
+
 def _new_axes() -> list[Any]:
     """Returns axes of a new figure: one on the left, two on the right."""
     figure = pyplot().figure(figsize=(9, 4), layout="constrained")

@@ -35,7 +35,8 @@ class Backup(keras.callbacks.Callback):
 
     Raises:
         ValueError: If the name ends otherwise; in `fit`, if the model has no weights yet or is none
-            of tf_geco's, or with `SwapEMAWeights(swap_on_epoch=True)`.
+            of tf_geco's, if the file is none of a backup, or with
+            `SwapEMAWeights(swap_on_epoch=True)`.
 
     Example:
     ```python
@@ -109,6 +110,7 @@ class Backup(keras.callbacks.Callback):
         """Writes the file."""
         stopped = np.array(bool(self.model.stop_training))
         carried = {"epochs_done": np.array(epoch + 1), "stopped": stopped}
+        carried["tolerances"] = _tolerances(self.model)
         for name, companion in self._companions.items():
             carried |= {f"{name}.{key}": part for key, part in companion.get_state().items()}
         self.model.carried = carried
@@ -133,4 +135,25 @@ class Backup(keras.callbacks.Callback):
                 model.optimizer.build(model.trainable_variables)
             model.load_weights(self.filepath)
         self._found, model.carried = dict(model.carried or {}), None
-        self.epochs_done = int(self._found.get("epochs_done", 0))
+        if "epochs_done" not in self._found:
+            raise ValueError(
+                "`filepath` must name a file that `Backup` wrote, or none that exists: this one "
+                "holds weights alone, and would be overwritten. To begin with these weights, call "
+                f"`load_weights` and name another file. Received: filepath={self.filepath!r}."
+            )
+        self.epochs_done = int(self._found["epochs_done"])
+        before, now = self._found.get("tolerances"), _tolerances(model)
+        if before is not None and not np.array_equal(before, now):
+            warnings.warn(
+                f"`Backup` continues a training that asked for {before}, with its multipliers, its "
+                f"averages and its {self.epochs_done} epochs. To train anew, delete "
+                f"{self.filepath!r} or name another file. Received: tolerances of {now}.",
+                stacklevel=4,
+            )
+
+
+def _tolerances(model: Any) -> np.ndarray:
+    """Returns what a model asks for at its present step."""
+    asked = [part for part in model.objective.constraints if part.tolerance is not None]
+    step = model.objective.steps_taken
+    return np.array([np.float32(part.tolerance_at(step)) for part in asked], "float32")

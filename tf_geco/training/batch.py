@@ -19,36 +19,39 @@ def with_weights(y: Any, sample_weight: Any) -> tuple[Any, Any]:
 
     Keras drops weights where there are no labels, and copies them for each entry of a dictionary of
     labels. So they travel as an entry of their own.
-
-    Raises:
-        ValueError: If weights are no array.
     """
-    if sample_weight is not None and not hasattr(sample_weight, "__len__"):
-        raise ValueError(
-            "`sample_weight` must be an array, a weight for each example. "
-            f"Received: sample_weight={sample_weight!r}."
-        )
     if sample_weight is None or not (y is None or isinstance(y, dict)):
         return y, sample_weight
     return {**(y or {}), WEIGHT: sample_weight}, None
 
 
-def check_arrays(x: Any, y: Any) -> None:
-    """Raises an error if data or labels are no arrays; Keras's own does not say which part.
+def check_arrays(x: Any, y: Any, sample_weight: Any) -> None:
+    """Raises an error if one is no array or of another length; Keras's own does not say which.
 
     Pipelines, such as a `tf.data.Dataset`, are left to Keras.
     """
-    if not hasattr(x, "shape") and not isinstance(x, dict | list | tuple):
-        return
-    for name, data in {"x": x, "y": y}.items():
-        parts = {} if data is None else dict(keras.tree.flatten_with_path(data))
+    for name, data in {"x": x, "y": y, "sample_weight": sample_weight}.items():
+        if data is None or (name == "x" and not _are_arrays(x)):
+            continue
+        parts = dict(keras.tree.flatten_with_path(data))
         odd = [path for path, part in parts.items() if not getattr(part, "shape", None)]
-        if odd or not (parts or data is None):
+        if odd or not parts:
             where = "".join(f"[{key!r}]" for key in odd[0]) if odd else ""
             raise ValueError(
-                f"`{name}` must be an array, or a structure of arrays, with one row for each "
+                f"`{name}` must be an array, or a structure of arrays, with a row for each "
                 f"example. Received: {name}{where} = {parts[odd[0]] if odd else data!r}."
             )
+        counted = [*tf.nest.flatten(x), *parts.values()] if _are_arrays(x) else []
+        rows = [part.shape[0] for part in counted]
+        if None not in rows and len(set(rows)) > 1:
+            raise ValueError(
+                f"`{name}` must have as many rows as `x`, one for each example. "
+                f"Received: arrays of {' and '.join(map(str, dict.fromkeys(rows)))} rows."
+            )
+
+
+def _are_arrays(x: Any) -> bool:
+    return hasattr(x, "shape") or isinstance(x, dict | list | tuple)
 
 
 class Batch(NamedTuple):

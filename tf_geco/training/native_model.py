@@ -203,8 +203,9 @@ class NativeModel(BuiltBySpec):
         """Returns the arguments by name, with weights that Keras passes on."""
         given = inspect.signature(function).bind(*args, **kwargs).arguments
         given.update(given.pop("kwargs", {}))
-        check_arrays(given.get("x"), given.get("y"))
-        y, sample_weight = with_weights(given.get("y"), given.get("sample_weight"))
+        y, sample_weight = given.get("y"), given.get("sample_weight")
+        check_arrays(given.get("x"), y, sample_weight)
+        y, sample_weight = with_weights(y, sample_weight)
         given |= {"y": y, "sample_weight": sample_weight}
         validation = given.get("validation_data")
         if isinstance(validation, tuple | list) and len(validation) == 3:

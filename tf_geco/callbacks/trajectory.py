@@ -72,7 +72,7 @@ class Trajectory:
         ]
 
     def to_csv(self, path: str) -> None:
-        """Writes the record as a table, a row for each record; makes the folder if there is none."""
+        """Writes the record as a table, a row for each record, in a folder that need not exist."""
         kept = ("C_ma", "measured", "lambda", *(() if self._objective.gap is None else ("gap",)))
         fields = [f"{field}_{name}" for field in kept for name in self.names]
         Path(path).parent.mkdir(parents=True, exist_ok=True)

@@ -188,21 +188,12 @@ def draw(model, scores, kinds, sensors, limit):
     errors = {"normal": scores["normal"][2]}
     errors |= {kind: scores["anomalies"][2][kinds == kind] for kind in KINDS}
     bins = np.linspace(0.0, 1.0, 51)
-    for name, found in errors.items():
-        style = {"lw": 0} if name == "normal" else {"lw": 1.6, "fill": False}
-        color = {"edgecolor": f"C{list(errors).index(name) + 3}"}
-        color = {"facecolor": "0.8"} if name == "normal" else color
-        weights = np.full(len(found), 1 / len(found))
-        label = name if name == "normal" else f"'{name}'"
-        axes["errors"].hist(
-            np.minimum(found, 0.999),
-            bins,
-            weights=weights,
-            histtype="stepfilled",
-            label=label,
-            **style,
-            **color,
-        )
+    for name, values in errors.items():
+        share = np.full(len(values), 1 / len(values))
+        style = {"color": "0.8", "label": "normal", "histtype": "stepfilled"}
+        if name != "normal":
+            style = {"lw": 1.6, "label": f"'{name}'", "histtype": "step"}
+        axes["errors"].hist(np.minimum(values, 0.999), bins, weights=share, **style)
     axes["errors"].axvline(limit, color="black", lw=1, ls="--", label="99 % of training")
     axes["errors"].set(xlabel="error of a series (RMS)", ylabel="share of series", xlim=(0.05, 1))
     axes["errors"].legend(frameon=False)

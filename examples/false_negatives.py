@@ -151,7 +151,7 @@ def draw(rates, found):
     left.set(ylabel="malignant tumours that are missed", ylim=(-0.005, None))
     right.bar(places, alarms, width=0.6, color="tab:orange")
     for place, share in zip(places, alarms, strict=True):
-        right.annotate(f"{share:.1%}", (place, share), (0, 3), None, "offset points", ha="center")
+        right.annotate(f"{share:.1%}", (place, share), (0, 3), "data", "offset points", ha="center")
     right.set(ylabel="benign tumours called malignant (test)")
     names = ["no bound" if rate == 1 else f"{100 * rate:g} %" for rate in rates]
     for axes in (left, right):

@@ -153,8 +153,8 @@ print(f"asked for an error of {TOLERANCE:.3f}, reached {reached:.3f}; KL {histor
 # there, and the KL falls. Beta is what one would have had to find by hand: GECO found it.
 
 # %%
-figure = tf_geco.plotting.trajectory(callback.trajectory.arrays(), tolerance=TOLERANCE)
-figure.savefig("own_train_step.png", dpi=100)
+record = callback.trajectory.arrays()
+tf_geco.plotting.trajectory(record, tolerance=TOLERANCE).savefig("own_train_step.png", dpi=100)
 
 # %% [markdown]
 # ## Digits
@@ -162,12 +162,13 @@ figure.savefig("own_train_step.png", dpi=100)
 # The digits were not trained on. Samples are decoded from the prior.
 
 # %%
-digits = next(iter(test))[0][:16]
+digits = np.concatenate([image for image, _ in test])
+reconstructions = model(digits)["reconstruction"]
+error = np.sqrt(np.mean((digits - reconstructions) ** 2))
+print(f"error on {len(digits)} digits not trained on: {error:.3f}")
 rows = {
-    "digits": digits,
-    "reconstructions": model(digits)["reconstruction"],
+    "digits": digits[:16],
+    "reconstructions": reconstructions[:16],
     "samples": model.decoder(keras.random.normal((16, LATENT_DIM), seed=0)),
 }
-figure = tf_geco.plotting.samples_grid(rows)
-figure.savefig("own_train_step_digits.png", dpi=100)
-unseen = np.sqrt(np.mean((np.concatenate([x for x, _ in test]) - 0) ** 2))
+tf_geco.plotting.samples_grid(rows).savefig("own_train_step_digits.png", dpi=100)

@@ -45,10 +45,17 @@ def row(what, tried, found, holds, **more):
     return {"what": what, "tried": tried, "found": found, "holds": bool(holds), **more}
 
 
-def laws(what, file, words, *more, seed=7):
-    """Returns a row on the tests of a file whose names hold the words, from another process."""
+def laws(what, file, words, seed=7):
+    """Returns a row on the tests of a file, from another process.
+
+    Args:
+        what: The name of the row.
+        file: In `tests/faults`.
+        words: What the names of the tests hold; none for all, in their long form.
+        seed: That of the tests.
+    """
     command = [sys.executable, "-m", "pytest", "-n", "0", "-q", "-p", "no:cacheprovider"]
-    command += [f"tests/faults/{file}", "-k", words, *more]
+    command += [f"tests/faults/{file}", *(["-k", words] if words else ["--long"])]
     run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     counts = {word: int(n) for n, word in re.findall(r"(\d+) (passed|failed|error)", run.stdout)}
     found = ", ".join(f"{number} {word}" for word, number in counts.items())
@@ -160,10 +167,8 @@ def threads(options):
 
 def workers(options):
     """Several workers against one device, and one that is killed."""
-    words, more = ("killed", ()) if options.short else ("", ("--long",))
-    return [
-        laws("workers: one device's figures; killed: resumed", "../test_workers.py", words, *more)
-    ]
+    words = "killed" if options.short else ""
+    return [laws("workers: one device's figures; killed: resumed", "../test_workers.py", words)]
 
 
 def killed(options):

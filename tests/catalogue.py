@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import keras
 import numpy as np
+import pytest
 import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 from tensorflow_probability.python.internal import samplers
@@ -154,6 +155,13 @@ OBJECTIVES = {
     "optimal_sigma": Case(lambda: dense_vae(tf_geco.ELBO("optimal")), (6,)),
 }
 MODELS = NETWORKS | OBJECTIVES
+SHORT = ("dense", "flow", "conv_draw")  # stand for all in the short form of slow laws
+
+
+def models(short=SHORT):
+    """Returns a parameter of a test for each model; all but a few are of its long form."""
+    long = pytest.mark.long
+    return [pytest.param(name, marks=() if name in short else long) for name in MODELS]
 
 
 @functools.cache

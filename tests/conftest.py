@@ -1,6 +1,8 @@
 """Two logical CPUs for every test, and the noise of TensorFlow Probability on demand."""
 
+import importlib.util
 import os
+import pathlib
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -16,10 +18,42 @@ def pytest_addoption(parser):
     parser.addoption("--long", action="store_true", help="train as long as a user would")
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "long: runs with --long alone; shorter cases stand for it")
+
+
+def pytest_collection_modifyitems(config, items):
+    """Leaves out what is long."""
+    if not config.getoption("--long"):
+        left_out = [item for item in items if item.get_closest_marker("long")]
+        items[:] = [item for item in items if item not in left_out]
+        config.hook.pytest_deselected(items=left_out)
+
+
 @pytest.fixture
 def long(request):
     """Whether to run the long form of a test."""
     return request.config.getoption("--long")
+
+
+@pytest.fixture
+def example(monkeypatch, tmp_path):
+    """Runs a script of examples/ in an empty folder, and returns it as a module.
+
+    Settings, such as `EPOCHS=2`, are set in the environment.
+    """
+
+    def run(name, **settings):
+        for setting, value in settings.items():
+            monkeypatch.setenv(setting, str(value))
+        monkeypatch.chdir(tmp_path)
+        path = pathlib.Path(__file__).parents[1] / "examples" / f"{name}.py"
+        spec = importlib.util.spec_from_file_location(name, path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        return module
+
+    return run
 
 
 @pytest.fixture(autouse=True)

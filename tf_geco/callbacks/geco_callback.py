@@ -79,10 +79,8 @@ class GECOCallback(keras.callbacks.Callback):
         checkpoint: str | None = None,
     ) -> None:
         super().__init__()
-        for name, value in {"every": every, "patience": patience}.items():
-            if value is not None:
-                positive_integer(value, name)
-        self.every, self.patience = every, patience
+        self.every = positive_integer(every, "every")
+        self.patience = None if patience is None else positive_integer(patience, "patience")
         self.min_delta = non_negative_number(min_delta, "min_delta")
         self.restore_best_weights = flag(restore_best_weights, "restore_best_weights")
         self.csv = None if csv is None else path_name(csv, "csv")

@@ -101,7 +101,13 @@ def distribution_of(likelihood: Function | str, parameters: Any) -> tfd.Distribu
         parameters: What a decoder returns: a tensor, or a structure of them.
     """
     make = LIKELIHOODS[likelihood] if isinstance(likelihood, str) else likelihood
-    distribution = make(tf.nest.map_structure(as_float32, parameters))
+    try:
+        distribution = make(tf.nest.map_structure(as_float32, parameters))
+    except TypeError as error:
+        raise TypeError(
+            "`likelihood` must take what the decoder returns. "
+            f"Received: likelihood={likelihood!r}, which says: {error}"
+        ) from error
     if not isinstance(distribution, tfd.Distribution):
         raise ValueError(
             "`likelihood` must return a distribution of TensorFlow Probability. "

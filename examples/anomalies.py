@@ -98,13 +98,13 @@ def held_out(random):
 # ## Which error to ask for
 #
 # `tolerance_guide` says what simple codes reach on these data. The mask says which values are
-# there. The rows with a star are the tolerances of the paper.
+# there. The star marks the tolerance that we ask for below.
 
 # %%
 random = np.random.default_rng(0)
 keras.utils.set_random_seed(0)
 train, seen = with_gaps(normal_series(3000, random), random)
-guide = tf_geco.tolerance_guide((train, {"mask": seen}))
+guide = tf_geco.tolerance_guide((train, {"mask": seen}), [TOLERANCE])
 print(guide)
 tf_geco.plotting.tolerance_guide(guide).savefig("anomalies_guide.png", dpi=100)
 
@@ -136,15 +136,15 @@ model = tf_geco.VAE(
 )
 model.compile(keras.optimizers.Adam(1e-3))
 history = model.fit(train, {"mask": seen}, batch_size=64, epochs=EPOCHS, verbose=0).history
-reached = history["reconstruction_error"][-1]
-print(f"asked for an error of {TOLERANCE:.3f}, reached {reached:.3f}; KL {history['kl'][-1]:.1f} nats")
+print(f"asked for an error of {TOLERANCE}, reached {history['reconstruction_error'][-1]:.4f}")
+print(f"KL {history['kl'][-1]:.1f} nats")
 
 # %% [markdown]
 # ## Which series are not normal
 #
 # `model.score` gives the error of each series, over the values that are there. A series is reported
-# if its error is above that of 99 % of the training series. So about 1 % of the normal ones are
-# reported too, and a little more of new ones.
+# if its error is above that of 99 % of the training series. So 1 % of those are reported too, and
+# of new normal ones a little more.
 
 
 # %%
@@ -170,11 +170,11 @@ for kind in KINDS:
     print(f"  {kind:9}" + "".join(f"{share:12.1%}" for share in shares))
 
 # %% [markdown]
-# Jumps are always found. A sensor that is frozen or alone is not: most of those missed are flows.
-# The flow moves least of the three, so little changes when it stops, and the error is a mean over
-# all three sensors.
+# All jumps are found, and nearly all sensors that are alone. Of the frozen sensors some are missed,
+# and those are flows: the flow moves least of the three, so little changes when it stops. The error
+# of a series is a mean over all three sensors, which hides it.
 #
-# The picture has the errors above. Below is a series of each kind: dots are data, lines
+# The picture shows the errors at the top. Below is a series of each kind: dots are data, lines are
 # reconstructions, and the sensor that fails is drawn boldly. The model knows no such series, and
 # reconstructs a normal one that is near.
 
@@ -192,7 +192,8 @@ def draw(model, scores, kinds, sensors, limit):
         share = np.full(len(values), 1 / len(values))
         style = {"color": "0.8", "label": "normal", "histtype": "stepfilled"}
         if name != "normal":
-            style = {"lw": 1.6, "label": f"'{name}'", "histtype": "step"}
+            color = ("tab:purple", "tab:red", "tab:brown")[KINDS.index(name)]
+            style = {"lw": 1.6, "color": color, "label": f"'{name}'", "histtype": "step"}
         axes["errors"].hist(np.minimum(values, 0.999), bins, weights=share, **style)
     axes["errors"].axvline(limit, color="black", lw=1, ls="--", label="99 % of training")
     axes["errors"].set(xlabel="error of a series (RMS)", ylabel="share of series", xlim=(0.05, 1))
@@ -208,11 +209,12 @@ def draw(model, scores, kinds, sensors, limit):
             axes[kind].plot(data[index, :, sensor], ".", ms=4, label=SENSORS[sensor], **style)
             axes[kind].plot(model.decode(code)[0, :, sensor], lw=1.2, **style)
         what = "normal" if failed is None else f"{SENSORS[failed]} '{kind}'"
-        axes[kind].set(title=f"{what}: error {error[index]:.2f}", xlabel="time", ylim=(-2.7, 2.7))
+        axes[kind].set_title(f"{what}: error {error[index]:.2f}", fontsize="medium")
+        axes[kind].set(xlabel="time", ylim=(-2.2, 2.2))
     for axis in axes.values():
         axis.spines[["top", "right"]].set_visible(False)
     handles, labels = axes["normal"].get_legend_handles_labels()
-    axes["normal"].legend(handles, labels, fontsize="small", ncols=2, loc="upper left")
+    figure.legend(handles, labels, loc="outside lower center", ncols=3, frameon=False)
     return figure
 
 

@@ -81,7 +81,10 @@ guide = tf_geco.evaluation.nll_guide(counts, "negative_binomial", max_examples=1
 print(guide)
 print(f"the law that made the counts: {nll:.1f} nats, given type and size of each cell")
 tolerance = min(guide.nll) if TOLERANCE is None else float(TOLERANCE)
-tf_geco.plotting.nll_guide(guide).savefig("counts_guide.png", dpi=100)
+figure = tf_geco.plotting.nll_guide(guide)
+figure.axes[0].axhline(nll, color="black", lw=1, ls="--", label="law of the counts")
+figure.axes[0].legend(frameon=False)
+figure.savefig("counts_guide.png", dpi=100)
 
 # %% [markdown]
 # We ask for the lowest NLL of the guide. Here we also know the law that made the counts. It is only
@@ -113,6 +116,11 @@ print(f"asked for {tolerance:.1f} nats, reached {history['negative_log_likelihoo
 print(f"KL {history['kl'][-1]:.2f} nats")
 
 # %% [markdown]
+# The KL is what the latents say about a cell: its type, which is worth ln 5 = 1.6 nats, and its
+# size. It is not at its end: `EPOCHS=300` reaches the same NLL for 4.0 nats. The guide shows less
+# for its clusters, but it measures them on the few cells that they were fitted to, which flatters
+# them.
+#
 # ## What the model learned
 #
 # On the left is a map of the latents. Nobody told the model the types; the colours were added

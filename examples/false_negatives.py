@@ -26,8 +26,8 @@
 # The table is the breast cancer data of scikit-learn: 569 tumours, 30 numbers each. A fifth is kept
 # for the test, among them 47 malignant ones: too few to prove a rate of 2 %, as `check` says.
 #
-# It takes a minute on two cores, and downloads nothing. `EPOCHS` and `RATES` in the environment
-# change the training: `EPOCHS=30 RATES="0.05 0.02" python examples/false_negatives.py`.
+# It takes about a minute on two cores, and downloads nothing. `EPOCHS` and `RATES` in the
+# environment change the training: `EPOCHS=30 RATES="0.05 0.02" python examples/false_negatives.py`.
 
 # %%
 # On Colab, run this cell first.
@@ -129,7 +129,14 @@ for rate in RATES:
 # %% [markdown]
 # ## What the bound costs, and what is known
 #
-# TEXT
+# Grey squares are the rates in training. All of them are within what was asked for. Without a bound
+# 3 of 165 are missed there, so bounds of 10 % and 2 % would ask for nothing more. At 2 % only one
+# is missed, which is more careful than it had to be. Below that each bound costs false alarms.
+#
+# Blue are the tumours of the test. More of them are missed than in training: 165 examples are few
+# to learn from. And 47 are few to measure with, so the intervals are wide. Of 2 % `check` cannot
+# say whether it holds; of 1 % it says that it does not. It takes 183 malignant tumours with no miss
+# among them to prove 2 %.
 
 
 # %%
@@ -148,18 +155,19 @@ def draw(rates, found):
     style = {"fmt": "o", "capsize": 4, "color": "tab:blue"}
     left.errorbar(places, readings, bars, label="test, 95 % interval", **style)
     left.plot(places - 0.2, in_training, "s", ms=5, color="0.5", label="training")
-    left.set(ylabel="malignant tumours that are missed", ylim=(-0.005, None))
+    left.set(ylabel="malignant tumours that are missed", ylim=(-0.01, 1.5 * intervals.max()))
     right.bar(places, alarms, width=0.6, color="tab:orange")
     for place, share in zip(places, alarms, strict=True):
-        right.annotate(f"{share:.1%}", (place, share), (0, 3), "data", "offset points", ha="center")
+        style = {"xytext": (0, 3), "textcoords": "offset points", "ha": "center"}
+        right.annotate(f"{100 * share:.1f} %", (place, share), **style)
     right.set(ylabel="benign tumours called malignant (test)")
     names = ["no bound" if rate == 1 else f"{100 * rate:g} %" for rate in rates]
     for axes in (left, right):
         axes.set_xticks(places, names)
-        axes.set_xlabel("share of misses that was asked for, at most")
+        axes.set_xlabel("asked for: at most this share missed")
         axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:g} %")
         axes.spines[["top", "right"]].set_visible(False)
-    left.legend(frameon=False)
+    left.legend(frameon=False, loc="upper right")
     return figure
 
 

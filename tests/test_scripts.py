@@ -1,30 +1,30 @@
-"""The scripts in examples/ do what they say, in a short form."""
+"""The scripts in examples/ do what they say, in a short form; their notebooks are as they are."""
 
+import pathlib
 import re
-import sys
 
+import jupytext
 import pytest
 
-from tests.models.test_constrained import example
-
-
-def printed(name, *arguments, monkeypatch, capsys, outputs):
-    """Returns what a script prints, and checks that its figure is there."""
-    given = [f"{name}.py", *map(str, arguments), "--outputs", str(outputs)]
-    monkeypatch.setattr(sys, "argv", given)
-    example(name).main()
-    assert (outputs / f"{name}.png").stat().st_size > 10_000
-    return capsys.readouterr().out
+EXAMPLES = pathlib.Path(__file__).parents[1] / "examples"
+NOTEBOOKS = sorted(path.stem for path in EXAMPLES.glob("*.ipynb"))
+WITH_OUTPUTS = ["anomalies", "counts", "false_negatives", "own_train_step"]
 
 
 @pytest.fixture
-def run(monkeypatch, capsys, tmp_path):
-    fixtures = {"monkeypatch": monkeypatch, "capsys": capsys, "outputs": tmp_path}
-    return lambda name, *arguments: printed(name, *arguments, **fixtures)
+def printed(example, capsys, tmp_path):
+    """Returns what a script prints, and checks that its figure is there."""
+
+    def run(name, **settings):
+        example(name, **settings)
+        assert (tmp_path / f"{name}.png").stat().st_size > 10_000
+        return capsys.readouterr().out
+
+    return run
 
 
-def test_anomalies_are_told_from_normal_series(run):
-    out = run("anomalies", "--epochs", 25, "--tolerance", 0.18)
+def test_anomalies_are_told_from_normal_series(printed):
+    out = printed("anomalies", EPOCHS=25, TOLERANCE=0.18)
     rate = {kind: float(share) for share, kind in re.findall(r"([\d.]+)% of .*'(\w+)'", out)}
     normal = float(re.search(r"([\d.]+)% of normal", out)[1])
     assert normal < 5.0
@@ -32,9 +32,27 @@ def test_anomalies_are_told_from_normal_series(run):
     assert set(rate) == {"frozen", "jump", "alone"}
 
 
-def test_counts_reach_the_likelihood_that_was_asked_for(run):
-    out = run("counts", "--epochs", 10, "--tolerance", 385)
+def test_counts_reach_the_likelihood_that_was_asked_for(printed):
+    out = printed("counts", EPOCHS=10, TOLERANCE=385)
     asked, reached = map(
         float, re.search(r"asked for ([\d.]+) nats, reached ([\d.]+)", out).groups()
     )
     assert reached == pytest.approx(asked, abs=3.0)
+
+
+@pytest.mark.parametrize("name", NOTEBOOKS)
+def test_a_notebook_has_the_cells_of_its_script(name):
+    notebook, script = (jupytext.read(EXAMPLES / f"{name}.{kind}") for kind in ("ipynb", "py"))
+    cells, expected = (
+        [(cell.cell_type, cell.source) for cell in book.cells] for book in (notebook, script)
+    )
+    assert cells == expected
+
+
+@pytest.mark.parametrize("name", WITH_OUTPUTS)
+def test_a_notebook_shows_what_its_script_prints_and_draws(name):
+    cells = jupytext.read(EXAMPLES / f"{name}.ipynb").cells
+    outputs = [output for cell in cells for output in cell.get("outputs", [])]
+    assert {output.output_type for output in outputs} <= {"stream", "display_data"}
+    assert {output.name for output in outputs if output.output_type == "stream"} == {"stdout"}
+    assert any("image/png" in output.get("data", {}) for output in outputs)

@@ -7,7 +7,6 @@ import tensorflow as tf
 
 import tf_geco
 from tests.catalogue import MODELS, batches
-from tests.models.test_constrained import example
 from tf_geco.constraints import ReconstructionError
 
 DATA = MODELS["dense"].data()
@@ -77,9 +76,7 @@ def test_what_is_missing_is_named():
         geco(DATA, outputs={"reconstruction": DATA}, cost=np.float32(1.0))
 
 
-def test_the_example_of_an_own_train_step_learns(monkeypatch, tmp_path):
-    arguments = ["--epochs", "2", "--tolerance", "0.3", "--outputs", str(tmp_path)]
-    monkeypatch.setattr("sys.argv", ["own_train_step.py", *arguments])
-    model = example("own_train_step").main()
+def test_the_example_of_an_own_train_step_learns(example, tmp_path):
+    model = example("own_train_step", EPOCHS=2, TOLERANCE=0.3).model
     assert int(model.geco.step) == int(model.geco.planned_steps) == 2 * 70
     assert (tmp_path / "own_train_step.png").exists()

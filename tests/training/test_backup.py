@@ -7,6 +7,7 @@ import pytest
 import tf_geco
 from tests.catalogue import MODELS, batches, dense_vae, geco, models
 from tests.training.recomputed import assert_same_weights
+from tf_geco.constraints import ReconstructionError
 
 EPOCHS, STEPS = 5, 2
 
@@ -204,6 +205,21 @@ def test_a_file_of_another_training_is_refused_or_said(tmp_path):
     with pytest.raises(ValueError, match="holds weights alone"):
         trained(0.1)
     assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("given", [["b", "a"], ["a", "c"], ["a"]])
+def test_multipliers_are_no_other_constraints(given, tmp_path):
+    def model(names):
+        model = dense_vae(tf_geco.GECO([ReconstructionError(0.1, name=name) for name in names]))
+        model.compile("adam")
+        model.test_on_batch(MODELS["dense"].data())
+        return model
+
+    file = tmp_path / "backup.weights.h5"
+    model(["a", "b"]).save_weights(file)
+    model(["a", "b"]).load_weights(file)
+    with pytest.raises(ValueError, match=r"of other constraints.*\['a <=', 'b <='\]"):
+        model(given).load_weights(file)
 
 
 def test_links_and_permissions_stay(tmp_path):

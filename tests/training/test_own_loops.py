@@ -12,11 +12,13 @@ from tf_geco.constraints import ReconstructionError
 DATA = MODELS["dense"].data()
 
 
+@keras.saving.register_keras_serializable(package="tests")
 class Own(keras.Model):
     """A model with an objective under a name of its own, and the least `train_step`."""
 
-    def __init__(self, with_latents=True):
-        super().__init__()
+    def __init__(self, with_latents=True, **kwargs):
+        super().__init__(**kwargs)
+        self.built = True  # the first batch builds the objective
         self.network = keras.Sequential([keras.Input((6,)), keras.layers.Dense(6)])
         self.anything = tf_geco.GECO([ReconstructionError(0.1)])
         self.with_latents = with_latents
@@ -49,6 +51,61 @@ def test_the_callback_finds_an_objective_of_any_name():
     model = fitted(Own(), callback, plan=6)
     assert callback.trajectory.arrays()["step"].tolist() == [1, 2, 3, 4, 5, 6]
     assert int(model.anything.planned_steps) == 6
+
+
+def stepped(model, epochs=1, **options):
+    model.compile(keras.optimizers.Adam(1e-2), run_eagerly=options.pop("eager", False))
+    model.anything.plan(3 * epochs)
+    model.fit(batches(DATA), epochs=epochs, verbose=0, **options)
+    return model
+
+
+def state(objective):
+    return {weight.name: weight.numpy() for weight in objective.weights}
+
+
+@pytest.mark.parametrize("eager", [False, True])
+@pytest.mark.parametrize("kind", ["model.keras", "model.weights.h5"])
+def test_state_is_loaded_before_there_is_anything_to_hold_it(kind, eager, tmp_path):
+    path, model = str(tmp_path / kind), stepped(Own(), 4)
+    before = state(model.anything)
+    if kind.endswith(".keras"):
+        model.save(path)
+        loaded = keras.models.load_model(path)
+    else:
+        model.save_weights(path)
+        loaded = Own()
+        loaded.load_weights(path)
+    assert not loaded.anything.built
+    loaded.anything(DATA, outputs=loaded(DATA), cost=np.zeros(len(DATA), "float32"))
+    np.testing.assert_equal(state(loaded.anything), before)
+    again = keras.models.load_model(path) if kind.endswith(".keras") else Own()
+    again.load_weights(path)
+    for one in (model, again):
+        stepped(one, 2, eager=eager)
+    assert int(again.anything.step) == 12 + 6
+    assert int(again.anything.planned_steps) == 12 + 6
+    for name, value in state(model.anything).items():
+        np.testing.assert_allclose(state(again.anything)[name], value, rtol=0.2, err_msg=name)
+
+
+def test_the_backup_of_keras_keeps_the_multipliers_of_an_own_loop(tmp_path):
+    class Stop(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 3:
+                raise KeyboardInterrupt
+
+    def run(folder, *more):
+        keras.utils.set_random_seed(0)
+        backup = keras.callbacks.BackupAndRestore(tmp_path / folder)
+        return stepped(Own(), 6, callbacks=[backup, *more])
+
+    whole = run("whole")
+    with pytest.raises(KeyboardInterrupt):
+        run("killed", Stop())
+    resumed = run("killed")
+    for name, value in state(whole.anything).items():
+        np.testing.assert_array_equal(state(resumed.anything)[name], value, err_msg=name)
 
 
 def test_a_plan_that_is_missing_is_asked_for():

@@ -137,16 +137,8 @@ class GECO(Objective):
         printed = {"scaled": False, "decay": 0.99, "initial_multiplier": 1.0}
         return cls(constraints, **{"rule": Exponential(rate), **printed, **options})
 
-    def build(
-        self,
-        x_shape: Any,
-        y_shape: Any = None,
-        outputs_shape: Any = None,
-        cost_shape: Any = None,
-        sample_weight_shape: Any = None,
-    ) -> None:
-        """Builds the constraints and creates the state."""
-        super().build(x_shape, y_shape, outputs_shape)
+    def build_more(self, outputs_shape: Any) -> None:
+        """Creates the multipliers, the memory of their rule, and the gap."""
         latents = number_of_latents(outputs_shape)
         given = self.initial_multiplier
         starts = [first_multiplier(part, latents, given) for part in self.constraints]

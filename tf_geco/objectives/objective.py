@@ -12,12 +12,12 @@ from tf_geco.constraints import Constraint
 from tf_geco.constraints.values import known_values, per_example
 from tf_geco.multipliers.pace import planned_decay
 from tf_geco.objectives.arguments import checked_constraints, checked_decay
-from tf_geco.objectives.planned import Planned
+from tf_geco.objectives.saved import Saved
 from tf_geco.objectives.sums import Sums
 from tf_geco.strategies import add_state, finite
 
 
-class Objective(Planned):
+class Objective(Saved):
     """What is minimised: a loss of what a batch sums up to, and state that each step updates.
 
     A training step of anyone's own calls it on a batch, then:
@@ -96,6 +96,11 @@ class Objective(Planned):
         self.averages = add_state(self, "averages", (2, entries))
         self.pending = add_state(self, "pending", (2, entries))
         self.pending_batches = add_state(self, "pending_batches", (), dtype="int64")
+        self.build_more(outputs_shape)
+        self.take_loaded()
+
+    def build_more(self, outputs_shape: Any) -> None:
+        """Creates the state that a subclass has besides."""
 
     def call(
         self,

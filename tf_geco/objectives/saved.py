@@ -1,0 +1,65 @@
+"""State in files: it is restored whenever it comes to be, and only to whom it belongs."""
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from tf_geco.constraints import Constraint
+from tf_geco.objectives.planned import Planned
+
+
+class Saved(Planned):
+    """A layer whose state is that of constraints, and may be loaded before there is any.
+
+    In a model of one's own the first batch builds the objective, long after `load_model` or
+    `load_weights`: Keras would drop the multipliers without a word.
+    """
+
+    constraints: list[Constraint]
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self._loaded: dict[str, np.ndarray] = {}  # until `build` makes what holds it
+        self._found: list[str] = []  # the constraints that the last file was of
+
+    def save_own_variables(self, store: Any) -> None:
+        """Saves whose state it is too."""
+        super().save_own_variables(store)
+        store["constraints"] = np.array(list("\n".join(self._names()).encode()), "uint8")
+
+    def load_own_variables(self, store: Any) -> None:
+        """Restores the state, or keeps it for `build`.
+
+        Raises:
+            ValueError: If it is that of other constraints, or of the same in another order.
+        """
+        arrays = {name: np.array(store[name]) for name in list(store.keys())}
+        names = bytes(arrays.pop("constraints", np.zeros(0, "uint8"))).decode().split("\n")
+        if names != [""]:
+            self._found = names
+        if self._found and self._found != self._names():
+            # Keras comes again, with nothing, and would tell of that.
+            raise ValueError(
+                "These are the multipliers of other constraints: give the same ones, in the same "
+                f"order. Received: a file of {self._found}, a model of {self._names()}."
+            )
+        if self.built:
+            super().load_own_variables(arrays)
+        elif arrays:
+            self._loaded, self._plan = arrays, (0, 0)
+
+    def take_loaded(self) -> None:
+        """Takes what was loaded before; the last that a `build` does."""
+        arrays, self._loaded = self._loaded, {}
+        if not arrays:
+            return
+        with tf.init_scope():  # a step may be what builds it
+            super().load_own_variables(arrays)
+            if any(self._plan):  # of steps that come after those of the file
+                taken = int(self.step.numpy())
+                self.planned_steps.assign(taken + self._plan[0])
+                self.planned_by_hand.assign(taken + self._plan[1])
+
+    def _names(self) -> list[str]:
+        return [f"{constraint.name} {constraint.form}" for constraint in self.constraints]

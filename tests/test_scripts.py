@@ -2,13 +2,16 @@
 
 import pathlib
 import re
+import signal
+import subprocess
+import sys
 
 import jupytext
 import pytest
 
 EXAMPLES = pathlib.Path(__file__).parents[1] / "examples"
 NOTEBOOKS = sorted(path.stem for path in EXAMPLES.glob("*.ipynb"))
-WITH_OUTPUTS = ["anomalies", "counts", "false_negatives", "own_train_step"]
+WITH_OUTPUTS = ["anomalies", "counts", "false_negatives", "own_train_step", "perceptual"]
 
 
 @pytest.fixture
@@ -38,6 +41,31 @@ def test_counts_reach_the_likelihood_that_was_asked_for(printed):
         float, re.search(r"asked for ([\d.]+) nats, reached ([\d.]+)", out).groups()
     )
     assert reached == pytest.approx(asked, abs=3.0)
+
+
+def test_a_training_that_kills_itself_ends_as_one_that_does_not(tmp_path):
+    def run(folder, *arguments):
+        command = [sys.executable, EXAMPLES / "resume.py", "--epochs", "4", "--outputs", folder]
+        options = {"cwd": tmp_path, "capture_output": True, "text": True, "check": False}
+        done = subprocess.run([*command, *arguments], **options)
+        return done.returncode, done.stdout
+
+    whole = run("whole")
+    assert run("killed", "--kill-in-epoch", "2")[0] == -signal.SIGKILL
+    begun, *ended = run("killed")[1].splitlines()
+    assert begun == "begins after 40 steps"
+    assert whole == (0, "\n".join(["begins after 0 steps", *ended, ""]))
+
+
+@pytest.mark.long
+def test_features_see_textures_where_pixels_see_a_blur(printed):
+    out = printed("perceptual", EPOCHS=1)
+    anew, blurred = (
+        list(map(float, re.search(rf"{name}[^\d]*([\d.]+)[^\d]+([\d.]+)", out).groups()))
+        for name in ("texture drawn anew", "blurred by 2 pixels")
+    )
+    assert anew[0] > blurred[0]
+    assert anew[1] < blurred[1]
 
 
 @pytest.mark.parametrize("name", NOTEBOOKS)

@@ -107,7 +107,7 @@ def _draw_errors(axes: Any, guide: Any) -> None:
     if guide.errors[-1] > 0:
         axes.set_yscale("log")
         count_orders(axes.yaxis)
-    axes.legend(frameon=False, loc="center left")
+    axes.legend(frameon=False, loc="best")
     axes.spines[["top", "right"]].set_visible(False)
 
 

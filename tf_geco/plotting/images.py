@@ -84,7 +84,8 @@ def _draw_rows(names: list[str], rows: list, axes: Any) -> Any:
     columns = min(len(row) for row in images)
     canvas = np.concatenate([np.concatenate(list(row[:columns]), axis=1) for row in images])
     height = images[0].shape[1]
-    axes = new_axes(0.55 * columns + 1.2, 0.55 * len(images)) if axes is None else axes
+    side, label = max(0.55, height / 100), max(1.2, 0.3 + 0.09 * max(map(len, names)))  # inches
+    axes = new_axes(side * columns + label, side * len(images)) if axes is None else axes
     axes.imshow(canvas, vmin=0, vmax=1, interpolation="nearest")
     axes.set_xticks([])
     axes.set_yticks([(i + 0.5) * height for i in range(len(images))], names)

@@ -162,7 +162,7 @@ class NativeModel(BuiltBySpec):
             results = function(**given)
         if skipped := round(float(self.progress.result()["skipped"])):
             warnings.warn(
-                f"{skipped} batches were left out of the evaluation: "
+                f"{skipped} batches were left out of the evaluation. Of the last one: "
                 f"{self.watch.reason(training=False)}.",
                 stacklevel=3,
             )

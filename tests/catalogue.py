@@ -158,10 +158,10 @@ MODELS = NETWORKS | OBJECTIVES
 SHORT = ("dense", "flow", "conv_draw")  # stand for all in the short form of slow laws
 
 
-def models(short=SHORT):
-    """Returns a parameter of a test for each model; all but a few are of its long form."""
+def models():
+    """Returns a parameter of a test for each model; all but those of `SHORT` are long."""
     long = pytest.mark.long
-    return [pytest.param(name, marks=() if name in short else long) for name in MODELS]
+    return [pytest.param(name, marks=() if name in SHORT else long) for name in MODELS]
 
 
 @functools.cache

@@ -1,4 +1,4 @@
-"""Two logical CPUs for every test, and the noise of TensorFlow Probability on demand."""
+"""Two logical CPUs and a fresh start for every test; `--long`; noise and examples on demand."""
 
 import importlib.util
 import os
@@ -26,7 +26,7 @@ def pytest_collection_modifyitems(config, items):
     """Leaves out what is long."""
     if not config.getoption("--long"):
         left_out = [item for item in items if item.get_closest_marker("long")]
-        items[:] = [item for item in items if item not in left_out]
+        items[:] = [item for item in items if not item.get_closest_marker("long")]
         config.hook.pytest_deselected(items=left_out)
 
 

@@ -110,8 +110,9 @@ def positive_integers(values: Any, name: str) -> tuple[int, ...]:
     Raises:
         ValueError: If one is not a whole number above zero, or there is none.
     """
-    several = isinstance(values, Sequence | np.ndarray | tf.TensorShape)
-    listed = tuple(values) if several else ()
+    if isinstance(values, tf.TensorShape):
+        values = values.as_list() if values.rank else ()
+    listed = tuple(values) if isinstance(values, Sequence | np.ndarray) else ()
     if not listed or not all(map(is_positive_integer, listed)):
         raise ValueError(f"`{name}` must be positive integers. Received: {name}={values}.")
     return tuple(int(value) for value in listed)

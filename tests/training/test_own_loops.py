@@ -77,6 +77,9 @@ def test_state_is_loaded_before_there_is_anything_to_hold_it(kind, eager, tmp_pa
         loaded = Own()
         loaded.load_weights(path)
     assert not loaded.anything.built
+    loaded.save_weights(tmp_path / "again.weights.h5")
+    loaded = Own()
+    loaded.load_weights(tmp_path / "again.weights.h5")
     loaded.anything(DATA, outputs=loaded(DATA), cost=np.zeros(len(DATA), "float32"))
     np.testing.assert_equal(state(loaded.anything), before)
     again = keras.models.load_model(path) if kind.endswith(".keras") else Own()

@@ -127,16 +127,18 @@ def _values(function: Callable, y: Any, outputs: Any) -> tf.Tensor:
     """Returns the values of a function, `[B, ...]` in float32.
 
     Raises:
-        ValueError: If labels and outputs do not fit together, such as `[B]` and `[B, 4]`, or each
-            example was compared with all others, `[B, B, 1]`.
+        ValueError: If values have more axes than labels and outputs, as where each example is
+            compared with all others; eagerly also if the function cannot take them.
     """
     parts = [part for part in tf.nest.flatten((y, outputs)) if tf.is_tensor(part)]
     try:
         values = tf.cast(Unreduced(function)(y, outputs), tf.float32)
-        fits = (values.shape.rank or 0) <= max((part.shape.rank or 0 for part in parts), default=9)
-    except tf.errors.InvalidArgumentError:
-        fits = False
-    if not fits:
+    except tf.errors.InvalidArgumentError as error:
+        raise ValueError(
+            "`cost` cannot take these labels and what `network` returns. Received: shapes "
+            f"{[tuple(part.shape) for part in parts]}; TensorFlow says: {error.message}"
+        ) from error
+    if (values.shape.rank or 0) > max((part.shape.rank or 0 for part in parts), default=9):
         raise ValueError(
             "`cost` must return a value for each example, of labels and what `network` returns. "
             "Labels `[B]` come to it as outputs are: beside a column, `[B, 1]`, as a column. "

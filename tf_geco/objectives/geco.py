@@ -137,7 +137,7 @@ class GECO(Objective):
         printed = {"scaled": False, "decay": 0.99, "initial_multiplier": 1.0}
         return cls(constraints, **{"rule": Exponential(rate), **printed, **options})
 
-    def build_more(self, outputs_shape: Any) -> None:
+    def build_state(self, outputs_shape: Any) -> None:
         """Creates the multipliers, the memory of their rule, and the gap."""
         latents = number_of_latents(outputs_shape)
         given = self.initial_multiplier

@@ -96,10 +96,10 @@ class Objective(Saved):
         self.averages = add_state(self, "averages", (2, entries))
         self.pending = add_state(self, "pending", (2, entries))
         self.pending_batches = add_state(self, "pending_batches", (), dtype="int64")
-        self.build_more(outputs_shape)
+        self.build_state(outputs_shape)
         self.take_loaded()
 
-    def build_more(self, outputs_shape: Any) -> None:
+    def build_state(self, outputs_shape: Any) -> None:
         """Creates the state that a subclass has besides."""
 
     def call(

@@ -26,6 +26,8 @@ class Saved(Planned):
     def save_own_variables(self, store: Any) -> None:
         """Saves whose state it is too."""
         super().save_own_variables(store)
+        for name, array in self._loaded.items():  # not taken yet
+            store[name] = array
         store["constraints"] = np.array(list("\n".join(self._names()).encode()), "uint8")
 
     def load_own_variables(self, store: Any) -> None:
@@ -35,11 +37,10 @@ class Saved(Planned):
             ValueError: If it is that of other constraints, or of the same in another order.
         """
         arrays = {name: np.array(store[name]) for name in list(store.keys())}
-        names = bytes(arrays.pop("constraints", np.zeros(0, "uint8"))).decode().split("\n")
-        if names != [""]:
-            self._found = names
+        names = bytes(arrays.pop("constraints", np.zeros(0, "uint8"))).decode()
+        if names or arrays:  # after a refusal Keras comes again, with nothing
+            self._found = names.split("\n") if names else []
         if self._found and self._found != self._names():
-            # Keras comes again, with nothing, and would tell of that.
             raise ValueError(
                 "These are the multipliers of other constraints: give the same ones, in the same "
                 f"order. Received: a file of {self._found}, a model of {self._names()}."
@@ -56,10 +57,12 @@ class Saved(Planned):
             return
         with tf.init_scope():  # a step may be what builds it
             super().load_own_variables(arrays)
-            if any(self._plan):  # of steps that come after those of the file
-                taken = int(self.step.numpy())
-                self.planned_steps.assign(taken + self._plan[0])
-                self.planned_by_hand.assign(taken + self._plan[1])
+            # A plan that was made since is of steps that come after those of the file.
+            taken, (planned, by_hand) = int(self.step.numpy()), self._plan
+            if by_hand or (planned and taken >= int(self.planned_by_hand.numpy())):
+                self.planned_steps.assign(taken + planned)
+            if by_hand:
+                self.planned_by_hand.assign(taken + by_hand)
 
     def _names(self) -> list[str]:
         return [f"{constraint.name} {constraint.form}" for constraint in self.constraints]

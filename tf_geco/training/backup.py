@@ -138,8 +138,9 @@ class Backup(keras.callbacks.Callback):
         if "epochs_done" not in self._found:
             raise ValueError(
                 "`filepath` must name a file that `Backup` wrote, or none that exists: this one "
-                "holds weights alone, and would be overwritten. To begin with these weights, call "
-                f"`load_weights` and name another file. Received: filepath={self.filepath!r}."
+                "holds weights alone, which the model now has, and would be overwritten. To begin "
+                "with them, name another file; if not, make the model anew. "
+                f"Received: filepath={self.filepath!r}."
             )
         self.epochs_done = int(self._found["epochs_done"])
         before, now = self._found.get("tolerances"), _tolerances(model)

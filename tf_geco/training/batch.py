@@ -34,7 +34,7 @@ def check_arrays(x: Any, y: Any, sample_weight: Any) -> None:
         if data is None or (name == "x" and not _are_arrays(x)):
             continue
         parts = dict(keras.tree.flatten_with_path(data))
-        odd = [path for path, part in parts.items() if not getattr(part, "shape", None)]
+        odd = [path for path, part in parts.items() if not _has_rows(part)]
         if odd or not parts:
             where = "".join(f"[{key!r}]" for key in odd[0]) if odd else ""
             raise ValueError(
@@ -42,12 +42,18 @@ def check_arrays(x: Any, y: Any, sample_weight: Any) -> None:
                 f"example. Received: {name}{where} = {parts[odd[0]] if odd else data!r}."
             )
         counted = [*tf.nest.flatten(x), *parts.values()] if _are_arrays(x) else []
-        rows = [part.shape[0] for part in counted]
-        if None not in rows and len(set(rows)) > 1:
+        rows = {part.shape[0] for part in counted if _has_rows(part)} - {None}
+        if len(rows) > 1:
             raise ValueError(
-                f"`{name}` must have as many rows as `x`, one for each example. "
-                f"Received: arrays of {' and '.join(map(str, dict.fromkeys(rows)))} rows."
+                f"All arrays of `x` and `{name}` must have as many rows as there are examples. "
+                f"Received: arrays of {' and '.join(map(str, sorted(rows)))} rows."
             )
+
+
+def _has_rows(part: Any) -> bool:
+    """Returns whether something is an array with an axis of examples."""
+    shape = getattr(part, "shape", None)
+    return bool(getattr(shape, "rank", len(shape or ())))
 
 
 def _are_arrays(x: Any) -> bool:

@@ -209,5 +209,6 @@ class NativeModel(BuiltBySpec):
         given |= {"y": y, "sample_weight": sample_weight}
         validation = given.get("validation_data")
         if isinstance(validation, tuple | list) and len(validation) == 3:
+            check_arrays(*validation)
             given["validation_data"] = (validation[0], *with_weights(*validation[1:]))
         return given

@@ -45,8 +45,8 @@ def negative_binomial(parameters: tf.Tensor) -> tfd.Distribution:
 
 def _halves(parameters: tf.Tensor, likelihood: str) -> list[tf.Tensor]:
     """Returns the two halves of the last axis."""
-    shape = getattr(parameters, "shape", None)
-    if not getattr(shape, "rank", 0) or (shape[-1] or 0) % 2:
+    shape = getattr(parameters, "shape", tf.TensorShape([]))
+    if not shape.rank or (shape[-1] or 0) % 2:
         raise ValueError(
             f"`likelihood` {likelihood!r} takes two parameters for each value of the data, joined "
             "along the last axis; let the decoder return them. "

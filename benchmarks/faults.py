@@ -70,7 +70,7 @@ def bad_batches(options):
 
 def fuzz(options):
     """Arguments of every public class, and inputs of any shape and type."""
-    number = 60 if options.short else 2000
+    number = 40 if options.short else 2000
     counts, faults = collections.Counter(), {}
     progress = tqdm(total=number, desc="cases", leave=False)
 
@@ -126,7 +126,7 @@ def watched(desc, rounds, work):
 
 def soak(options):
     """Many steps, many fits and many models in one process."""
-    steps, fits, models = (4_000, 12, 6) if options.short else (200_000, 200, 50)
+    steps, fits, models = (4_000, 8, 4) if options.short else (200_000, 200, 50)
     keras.utils.set_random_seed(options.seed)
     model, data = lives.compiled(steps_per_execution=50), lives.endless()
     traces = lives.counted(model)
@@ -173,7 +173,7 @@ def workers(options):
 
 def killed(options):
     """Trainings that are killed at random moments, and started again until they end."""
-    number, rows = 3 if options.short else 50, []
+    number, rows = 2 if options.short else 50, []
     for kind in kills.KINDS[:1] if options.short else kills.KINDS:
         with tqdm(total=number, desc=kind, leave=False, unit="kill") as progress:
             found = kills.killed(kind, number, options.seed, progress)

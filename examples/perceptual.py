@@ -194,7 +194,8 @@ known = {
 }
 print(f"{'':20} {'pixels':>8} {'features':>8}")
 for name, found in known.items():
-    print(f"{name:20} {errors_of(found)[0]:8.3f} {errors_of(found)[1]:8.3f}")
+    pixel_error, feature_error = errors_of(found)
+    print(f"{name:20} {pixel_error:8.3f} {feature_error:8.3f}")
 draw({"test scenes": test_images, **known}, "perceptual_tolerances.png")
 
 # %% [markdown]

@@ -86,10 +86,10 @@ class VAE(LatentVariableModel):
         **kwargs: Any,
     ) -> None:
         super().__init__(objective, **kwargs)
-        given = {"encoder": encoder, "decoder": decoder, "prior": prior}
+        given = {"encoder": encoder, "decoder": decoder}
+        given |= {} if prior is None else {"prior": prior}
         for name, layer in given.items():
-            left_out = name == "prior" and layer is None
-            if not left_out and not isinstance(layer, keras.Layer):
+            if not isinstance(layer, keras.Layer):
                 raise ValueError(
                     f"`{name}` must be a Keras model or layer. Received: {name}={layer!r}."
                 )

@@ -126,6 +126,12 @@ def counts_vae(tolerance=14.0, likelihood=counts, **options):
     return tf_geco.VAE(encoder, decoder, DiagonalNormal(2), tf_geco.GECO([nll]))
 
 
+def range_vae():
+    """One that draws the same levels whenever it is made: they are no noise that can be silenced."""
+    networks = tf_geco.models.dense_networks((6,), latent_dim=2, hidden=(8,))
+    return tf_geco.VAE(*networks, DiagonalNormal(2), geco(tf_geco.Range(0.05, 0.2)), seed=0)
+
+
 def conv_draw(shape=(7, 6, 1), objective=None, **options):
     sizes = {"steps": 3, "latent_channels": 2, "hidden_channels": 4, "kernel_size": 3}
     objective = geco() if objective is None else objective
@@ -141,6 +147,7 @@ NETWORKS = {
     "conv": Case(conv_vae, (7, 6, 1)),
     "users_networks": Case(users_networks_vae, (5, 2)),
     "flow": Case(flow_vae, (6,)),
+    "range": Case(range_vae, (6,)),
     "counts": Case(counts_vae, (6,), greatest_count=9),
     "conv_draw": Case(lambda: conv_draw(steps=2), (7, 6, 1)),
     "conditional_conv_draw": Case(

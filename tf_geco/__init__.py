@@ -18,6 +18,7 @@ from tf_geco import (
     theory,
 )
 from tf_geco.callbacks import GECOCallback
+from tf_geco.constraints import Range
 from tf_geco.evaluation import tolerance_guide
 from tf_geco.models import VAE, ConvDRAW
 from tf_geco.objectives import ELBO, GECO
@@ -29,6 +30,7 @@ __all__ = [
     "VAE",
     "ConvDRAW",
     "GECOCallback",
+    "Range",
     "callbacks",
     "constraints",
     "datasets",

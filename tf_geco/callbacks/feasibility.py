@@ -46,7 +46,7 @@ def out_of_reach(objective: GECO, trajectory: Trajectory, seen: np.ndarray) -> l
     violated = _violated(objective)
     multiplier = record["multiplier"][half:]
     aimed = _aimed(objective, record)[half:].astype("float32")
-    error = errors(objective.constraints, aimed.T, objective.step).numpy().T
+    error = errors(objective.asked, aimed.T, objective.step).numpy().T
     rise = np.log(multiplier[-1] / multiplier[0])
     fall = error[0] - error[-1]
     rising = rise > np.log(2.0)
@@ -67,7 +67,7 @@ def out_of_reach(objective: GECO, trajectory: Trajectory, seen: np.ndarray) -> l
 def not_yet(objective: GECO, seen: np.ndarray) -> list[str]:
     """Returns a sentence for each constraint that does not hold, but may with more training."""
     return [
-        f"Constraint '{objective.constraints[index].name}' is not met yet: "
+        f"Constraint '{objective.names[index]}' is not met yet: "
         f"{_nearest(objective, seen, int(index))}. {_cure(objective, seen, int(index))}"
         for index in np.flatnonzero(_violated(objective))
     ]
@@ -82,7 +82,7 @@ def _cure(objective: GECO, seen: np.ndarray, index: int) -> str:
 
 def in_vain(objective: GECO, seen: np.ndarray) -> list[str]:
     """Returns a sentence for each constraint whose validation no longer follows training."""
-    name = [constraint.name for constraint in objective.constraints]
+    name = objective.names
     return [
         f"Constraint '{name[index]}' does not hold on the validation data: "
         f"{_nearest(objective, seen, int(index))}. Training or lambda went further, and validation "
@@ -94,7 +94,7 @@ def in_vain(objective: GECO, seen: np.ndarray) -> list[str]:
 
 def _aimed(objective: GECO, record: dict[str, np.ndarray]) -> np.ndarray:
     """Returns the means whose errors the rule saw, `[T, L]`: those of training and the gaps."""
-    return record["mean"] + signs(objective.constraints) * record["gap"]
+    return record["mean"] + signs(objective.asked) * record["gap"]
 
 
 def _violated(objective: GECO) -> np.ndarray:
@@ -104,13 +104,13 @@ def _violated(objective: GECO) -> np.ndarray:
 
 
 def _tolerance(objective: GECO, index: int) -> float:
-    return float(objective.constraints[index].tolerance_at(objective.step))
+    return float(objective.asked[index].tolerance_at(objective.step))
 
 
 def _held(objective: GECO, seen: np.ndarray) -> np.ndarray:
     """Returns in which epochs each constraint kept its tolerance, boolean `[E, L]`."""
     asked = [_tolerance(objective, index) for index in range(seen.shape[1])]
-    return (seen - asked) * signs(objective.constraints) <= 0.0
+    return (seen - asked) * signs(objective.asked) <= 0.0
 
 
 def _nearest(objective: GECO, seen: np.ndarray, index: int) -> str:
@@ -128,7 +128,7 @@ def _nearest(objective: GECO, seen: np.ndarray, index: int) -> str:
 def _advice(objective: GECO, seen: np.ndarray, index: int, factor: float, fall: float) -> str:
     percent = 100.0 * (1.0 - np.exp(-max(fall, 0.0)))
     return (
-        f"Constraint '{objective.constraints[index].name}' looks out of reach: "
+        f"Constraint '{objective.names[index]}' looks out of reach: "
         f"{_nearest(objective, seen, index)}. Over the last half of training its multiplier "
         f"grew {factor:.3g} times, and its error fell by {percent:.0f} %. Ask for a looser "
         f"tolerance, or give the model a larger network, more latents, or more training steps."
@@ -142,9 +142,7 @@ def _conflict(objective: GECO, measured: np.ndarray, rivals: np.ndarray, furthes
         for index in rivals
     }
     others = ", ".join(
-        f"'{objective.constraints[index].name}' ({asked[index]})"
-        for index in rivals
-        if index != furthest
+        f"'{objective.names[index]}' ({asked[index]})" for index in rivals if index != furthest
     )
     name = objective.constraints[furthest].name
     return (

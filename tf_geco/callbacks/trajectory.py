@@ -26,7 +26,7 @@ class Trajectory:
     """
 
     def __init__(self, objective: Objective) -> None:
-        self.names = [constraint.name for constraint in objective.constraints]
+        self.names = objective.names
         self._objective = objective
         self._rows: list[tuple] = []
 
@@ -47,7 +47,8 @@ class Trajectory:
             self._rows.pop()
         measured = [float(value) for value in objective.readings(objective.averaged).values()]
         violation, multiplier = objective.violations().numpy(), objective.multiplier.numpy()
-        means, cost = objective.averaged.means.numpy()[:-1], float(objective.cost_average)
+        means = objective.averaged.means.numpy()[: len(violation)]
+        cost = float(objective.cost_average)
         gap = np.zeros_like(means) if objective.gap is None else objective.gap.value.numpy()
         self._rows.append((step, cost, violation, measured, multiplier, gap, means))
 

@@ -7,6 +7,7 @@ from tf_geco.constraints.features import FeatureReconstructionError, LocalStatis
 from tf_geco.constraints.function import FunctionConstraint, between, equal_to, from_function
 from tf_geco.constraints.likelihood import NegativeLogLikelihood
 from tf_geco.constraints.patches import PatchNCC
+from tf_geco.constraints.range import Range
 from tf_geco.constraints.reconstruction import ReconstructionError
 from tf_geco.constraints.values import Measured, straight_through
 
@@ -20,6 +21,7 @@ __all__ = [
     "Measured",
     "NegativeLogLikelihood",
     "PatchNCC",
+    "Range",
     "ReconstructionError",
     "between",
     "equal_to",

@@ -7,10 +7,11 @@ import tensorflow as tf
 
 from tf_geco.checks import one_of, positive_number
 from tf_geco.configs import rebuilt
+from tf_geco.constraints.range import Range
 from tf_geco.constraints.values import Measured, per_example
 from tf_geco.schedules import Schedule, as_schedule, value_at
 
-LEAST_RATIO, OVERCOMPLETE, FEW_LATENTS = 1e-6, 0.05, 0.03
+LEAST_RATIO = 1e-6
 
 
 @keras.saving.register_keras_serializable(package="tf_geco")
@@ -37,8 +38,9 @@ class Constraint(keras.layers.Layer):
     Args:
         tolerance: kappa, a positive number in the constraint's own unit, or a
             `keras.optimizers.schedules.LearningRateSchedule` of it over training steps. Anneal
-            slowly against the moving average, which remembers up to 100 steps. `None` asks for
-            nothing: what is measured is only logged, as by `tf_geco.ELBO`.
+            slowly against the moving average, which remembers up to 100 steps. A `tf_geco.Range`
+            serves all tolerances in it by one training. `None` asks for nothing: what is measured
+            is only logged, as by `tf_geco.ELBO`.
         form: `"<="` or `">="`.
         name: Name in logs and plots. Give each constraint of one objective its own.
 
@@ -51,8 +53,8 @@ class Constraint(keras.layers.Layer):
         A `Measured`: values `[B]`, and how much each of them counts.
 
     Raises:
-        ValueError: If `tolerance` is neither a positive number nor a schedule, or `form` is not
-            one of the two.
+        ValueError: If `tolerance` is neither a positive number nor a schedule nor a range, or
+            `form` is not one of the two.
         TypeError: If a subclass overrides `call`.
 
     Example:
@@ -71,7 +73,7 @@ class Constraint(keras.layers.Layer):
 
     def __init__(
         self,
-        tolerance: float | Schedule | None,
+        tolerance: float | Schedule | Range | None,
         *,
         form: str = "<=",
         name: str | None = None,
@@ -87,7 +89,9 @@ class Constraint(keras.layers.Layer):
                 f"Received: a class {type(self).__name__} that overrides `call`."
             )
         self.form = form
-        if tolerance is not None:
+        if isinstance(tolerance, Range):
+            tolerance.check(self.check_tolerance)
+        elif tolerance is not None:
             tolerance = as_schedule(tolerance, "tolerance", self.check_tolerance)
         self.tolerance: Any = tolerance
         self.built_for: tuple | None = None
@@ -135,8 +139,18 @@ class Constraint(keras.layers.Layer):
         )
 
     def tolerance_at(self, step: Any = 0) -> Any:
-        """Returns kappa at a training step: a float, or a scalar tensor if a schedule sets it."""
-        return value_at(self.tolerance, step)
+        """Returns kappa at a training step: a float, or a scalar tensor if a schedule sets it.
+
+        Of a range it is the geometric middle.
+        """
+        ranged = isinstance(self.tolerance, Range)
+        return self.tolerance.middle if ranged else value_at(self.tolerance, step)
+
+    def at(self, tolerance: Any) -> "Constraint":
+        """Returns this constraint with another tolerance; they share what they measure with."""
+        other = object.__new__(type(self))  # `copy.copy` of a Keras layer makes it anew
+        other.__dict__.update(self.__dict__, tolerance=tolerance)
+        return other
 
     def bound(self, step: Any = 0) -> Any:
         """Returns what the mean of the values is compared with, by default the tolerance."""
@@ -212,48 +226,3 @@ class Constraint(keras.layers.Layer):
     def from_config(cls, config: dict) -> "Constraint":
         """Makes the constraint that `get_config` described."""
         return rebuilt(cls, config)
-
-
-class Sized(Constraint):
-    """A constraint that is worth half a nat for each of the D values of an example it looks at.
-
-    `build` sets `size`, which is D.
-    """
-
-    size: int | None = None
-
-    @property
-    def is_likelihood(self) -> bool:
-        """Yes: of a normal distribution with sigma = kappa."""
-        return True
-
-    def nats(self, step: Any = 0) -> float:
-        """Returns D / 2."""
-        return size_of(self) / 2
-
-    def first_multiplier(self, latents: int | None) -> float:
-        """Returns d / D, the least that a linear Gaussian model of d latents needs; at least 0.03.
-
-        Far below 0.03 all latents collapse at first. Where d >= D, or is not known: 0.05.
-        """
-        share = 1.0 if latents is None else latents / size_of(self)
-        return max(share, FEW_LATENTS) if share < 1.0 else OVERCOMPLETE
-
-
-class SquaredError(Sized):
-    """A mean squared error of at most kappa^2, which people read as its root."""
-
-    def bound(self, step: Any = 0) -> Any:
-        """Returns kappa^2."""
-        return self.tolerance_at(step) ** 2
-
-    def reading(self, mean: Any) -> Any:
-        """Returns the root-mean-square error, in the unit of the tolerance."""
-        return tf.sqrt(tf.maximum(mean, 0.0))
-
-
-def size_of(constraint: Any) -> int:
-    """Returns D, the number of values of an example, or says that it is not known yet."""
-    if constraint.size is None:
-        raise ValueError(f"Constraint '{constraint.name}' is not built yet: call it on data first.")
-    return constraint.size

@@ -7,13 +7,13 @@ import keras
 import tensorflow as tf
 
 from tf_geco.checks import positive_integer, positive_number
-from tf_geco.constraints.constraint import SquaredError
 from tf_geco.constraints.inputs import (
     any_observed,
     check_same_shape,
     image_and_reconstruction,
     mask_of,
 )
+from tf_geco.constraints.sized import SquaredError
 from tf_geco.schedules import Schedule
 
 

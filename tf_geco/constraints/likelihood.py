@@ -9,9 +9,10 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from tf_geco.checks import finite_number, one_of, positive_number
-from tf_geco.constraints.constraint import Constraint, size_of
+from tf_geco.constraints.constraint import Constraint
 from tf_geco.constraints.inputs import any_observed, entry, mask_of, number_of_latents
 from tf_geco.constraints.likelihoods import checked_likelihood, distribution_of, supported
+from tf_geco.constraints.sized import size_of
 from tf_geco.schedules import Schedule
 
 UNITS = ("nats", "nats_per_dim", "bits_per_dim")

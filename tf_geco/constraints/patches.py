@@ -7,8 +7,8 @@ import keras
 import tensorflow as tf
 
 from tf_geco.checks import positive_integer, positive_number
-from tf_geco.constraints.constraint import Sized
 from tf_geco.constraints.inputs import image_and_reconstruction, mask_of
+from tf_geco.constraints.sized import Sized
 from tf_geco.schedules import Schedule
 
 

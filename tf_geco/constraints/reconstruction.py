@@ -7,7 +7,6 @@ import keras
 import tensorflow as tf
 
 from tf_geco.checks import one_of
-from tf_geco.constraints.constraint import SquaredError
 from tf_geco.constraints.inputs import (
     any_observed,
     check_same_shape,
@@ -15,6 +14,7 @@ from tf_geco.constraints.inputs import (
     mask_of,
     only,
 )
+from tf_geco.constraints.sized import SquaredError
 from tf_geco.schedules import Schedule
 
 

@@ -7,6 +7,7 @@ from tf_geco.evaluation.estimate import Estimate
 from tf_geco.evaluation.guide import ToleranceGuide, tolerance_guide
 from tf_geco.evaluation.likelihood import Likelihood, least_nll, optimal_sigma, quantized_nll
 from tf_geco.evaluation.plane import InformationPlane, information_plane
+from tf_geco.evaluation.tradeoff import RateDistortion, rate_distortion
 from tf_geco.evaluation.verdicts import Check, Finding, check
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "Likelihood",
     "MarginalKL",
     "NLLGuide",
+    "RateDistortion",
     "ToleranceGuide",
     "average_kl",
     "check",
@@ -26,5 +28,6 @@ __all__ = [
     "nll_guide",
     "optimal_sigma",
     "quantized_nll",
+    "rate_distortion",
     "tolerance_guide",
 ]

@@ -122,7 +122,7 @@ def check(
         Cochran, "Sampling techniques", 1977, Chapter 6, for the standard error of a ratio; Kish,
         "Survey sampling", 1965, for the effective number of examples.
     """
-    constraints = model.objective.constraints
+    constraints = model.objective.in_use
     if any(constraint.tolerance is None for constraint in constraints):
         raise ValueError(
             "`check` needs an objective that asks for something, such as `tf_geco.GECO`. "

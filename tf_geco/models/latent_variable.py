@@ -168,7 +168,7 @@ class LatentVariableModel(Served):
         numbers: dict[str, Any] = {"seed": seed, "batch_size": batch_size, "verbose": verbose}
         return generated(self, n, context, **numbers, **options)
 
-    def interpolate(self, a: Any, b: Any, steps: int = 8) -> tf.Tensor:
+    def interpolate(self, a: Any, b: Any, steps: int = 8, **options: Any) -> tf.Tensor:
         """Returns what lies between examples, on paths between their mean latents.
 
         Under the prior N(0, I) paths are arcs, which stay as far out as their ends, where the prior
@@ -178,6 +178,7 @@ class LatentVariableModel(Served):
             a: Data `[B, ...]`.
             b: Data `[B, ...]`.
             steps: Number S of points, both ends included.
+            **options: Further arguments of `encode_mean` and `decode`, such as a `tolerance`.
 
         Returns:
             `[B, S, ...]`, from the reconstructions of a to those of b.
@@ -195,11 +196,15 @@ class LatentVariableModel(Served):
         """
         path = spherical if self.has_normal_prior else straight
         self._refuse_other_latents()
-        start, end = (np.asarray(self.encode_mean(part)) for part in (a, b))
-        return self._decoded(path(start, end, positive_integer(steps, "steps")))
+        start, end = (np.asarray(self.encode_mean(part, **options)) for part in (a, b))
+        return self._decoded(path(start, end, positive_integer(steps, "steps")), **options)
 
     def traverse(
-        self, latents: Any, dimensions: Sequence[int] | None = None, values: Any = TRAVERSED
+        self,
+        latents: Any,
+        dimensions: Sequence[int] | None = None,
+        values: Any = TRAVERSED,
+        **options: Any,
     ) -> tf.Tensor:
         """Returns what each latent dimension does, the others left as they are.
 
@@ -208,6 +213,7 @@ class LatentVariableModel(Served):
             dimensions: Which k dimensions to move, by default all.
             values: What to set each to, `[S]`; by default eleven from -2.5 to 2.5, where 99 % of
                 N(0, 1) are.
+            **options: Further arguments of `decode`, such as a `tolerance`.
 
         Returns:
             `[k, S, ...]`.
@@ -225,7 +231,7 @@ class LatentVariableModel(Served):
         """
         self._refuse_other_latents()
         chosen = range(self.latents_shape[1]) if dimensions is None else dimensions
-        return self._decoded(along_axes(latents, chosen, np.asarray(values)))
+        return self._decoded(along_axes(latents, chosen, np.asarray(values)), **options)
 
     def _refuse_other_latents(self) -> None:
         """Raises an error if latents are not vectors."""
@@ -235,10 +241,10 @@ class LatentVariableModel(Served):
                 f"{type(self).__name__} with latents of shape {self.latents_shape}."
             )
 
-    def _decoded(self, points: np.ndarray) -> tf.Tensor:
+    def _decoded(self, points: np.ndarray, **options: Any) -> tf.Tensor:
         """Returns what latents `[n, S, d]` stand for, `[n, S, ...]`."""
         flat = points.reshape(-1, points.shape[-1]).astype("float32")
-        images = self.decode(flat)
+        images = self.decode(flat, **options)
         return tf.reshape(images, [*points.shape[:2], *images.shape[1:]])
 
     @property

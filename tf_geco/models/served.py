@@ -58,7 +58,8 @@ class Served(ObjectiveModel):
         | `score` | `x` | `kl`, and each constraint by its name, `[B]`; see `score` |
 
         A conditional model takes `context` and `target` for `x`, and a `context` to decode and to
-        sample. `score` is left out, with a warning, where a constraint needs labels. `endpoints`
+        sample. A model of a range takes a `tolerance` beside the inputs of each. `score` is left
+        out, with a warning, where a constraint needs labels. `endpoints`
         says how a subclass adds its own.
 
         Args:
@@ -89,7 +90,7 @@ class Served(ObjectiveModel):
 
 def naming(function: Callable, name: str) -> Callable:
     """Returns a function whose result is an output with a name: `{name: result}`."""
-    return lambda *inputs: {name: function(*inputs)}
+    return lambda *inputs, **options: {name: function(*inputs, **options)}
 
 
 def with_fresh_noise(function: Callable) -> Callable:
@@ -99,8 +100,9 @@ def with_fresh_noise(function: Callable) -> Callable:
     thread of a server may read it too.
     """
 
-    def drawn(*inputs: Any) -> Any:
-        return function(*inputs, seed=tf.random.uniform([], maxval=tf.int32.max, dtype=tf.int32))
+    def drawn(*inputs: Any, **options: Any) -> Any:
+        seed = tf.random.uniform([], maxval=tf.int32.max, dtype=tf.int32)
+        return function(*inputs, seed=seed, **options)
 
     return drawn
 

@@ -7,20 +7,21 @@ import tensorflow as tf
 from tensorflow_probability import distributions as tfd
 
 from tf_geco.checks import one_of
+from tf_geco.models.chosen import Chosen
 from tf_geco.models.decoded import draw_of, likelihood_of, output_shapes, outputs_of
-from tf_geco.models.latent_variable import LatentVariableModel
 from tf_geco.objectives import Objective
 from tf_geco.posteriors import Posterior, StandardNormal, centre, sample_with_kl
 from tf_geco.posteriors.posterior import takes_features
 
 
 @keras.saving.register_keras_serializable(package="tf_geco")
-class VAE(LatentVariableModel):
+class VAE(Chosen):
     """A variational auto-encoder: encoder -> posterior -> decoder.
 
         h = encoder(x),   z ~ q(z | x) = posterior(h),   g(z) = decoder(z)
 
-    Any Keras networks go in, for data of any rank.
+    Any Keras networks go in, for data of any rank. Where the objective has a `tf_geco.Range`, one
+    training serves all of its tolerances, and most methods take a `tolerance`.
 
     Args:
         encoder: A Keras model or layer, data `[B, ...]` -> features `[B, H]`.
@@ -37,6 +38,7 @@ class VAE(LatentVariableModel):
     Call arguments:
         x: Data, `[B, ...]`.
         training: Whether the networks train (dropout, batch normalisation).
+        level: Of a range, the level of each example, `[B]`, by default that of `model.tolerance`.
 
     Call returns:
         `{"reconstruction": [B, ...], "kl": [B], "latents": [B, d]}`, in float32, and with a
@@ -120,6 +122,9 @@ class VAE(LatentVariableModel):
             self.posterior_layer.build(features.shape)
         data_shape = (None, *input_shape[1:])
         decoded = output_shapes(self.likelihood, self._decoded_shape(latents_shape), data_shape)
+        if self.encoder_gate is not None:
+            self.encoder_gate.build(features.shape)
+            self.decoder_gate.build(latents_shape)
         if not self.objective.built:
             outputs = {**decoded, "kl": (None,), "latents": latents_shape}
             self.objective.build(input_shape, None, outputs)
@@ -140,46 +145,64 @@ class VAE(LatentVariableModel):
         """The likelihood of the objective's `NegativeLogLikelihood`; `None` without one."""
         return likelihood_of(self.objective)
 
-    def call(self, x: Any, training: bool = False) -> dict[str, tf.Tensor]:
+    def call(self, x: Any, training: bool = False, level: Any = None) -> dict[str, tf.Tensor]:
         """Returns reconstruction, KL and latents of a batch."""
-        posterior = self.posterior_layer(self.encoder(x, training=training))
+        drawn = {} if level is None else {"level": level}
+        level = self.level_of() if level is None else level
+        features = self.gated(self.encoder_gate, self.encoder(x, training=training), level)
+        posterior = self.posterior_layer(features)
         latents, kl = sample_with_kl(posterior, self.prior(), self.make_seed(None, training))
-        decoded = outputs_of(self.likelihood, self.decoder(latents, training=training))
-        return {**decoded, "kl": kl, "latents": latents}
+        gated = self.gated(self.decoder_gate, latents, level)
+        decoded = outputs_of(self.likelihood, self.decoder(gated, training=training))
+        return {**decoded, "kl": kl, "latents": latents, **drawn}
 
-    def posterior(self, x: Any) -> tfd.Distribution:
+    def posterior(self, x: Any, *, tolerance: float | None = None) -> tfd.Distribution:
         """Returns q(z | x), batch shape `[B]`, event shape `[d]`."""
-        return self.posterior_layer(self.encoder(x, training=False))
+        features = self.encoder(x, training=False)
+        return self.posterior_layer(
+            self.gated(self.encoder_gate, features, self.level_of(tolerance))
+        )
 
     def prior(self) -> tfd.Distribution:
         """Returns pi(z), event shape `[d]`."""
         return self.prior_layer(features=None)
 
-    def encode(self, x: Any, seed: int | None = None) -> tf.Tensor:
+    def encode(
+        self, x: Any, seed: int | None = None, *, tolerance: float | None = None
+    ) -> tf.Tensor:
         """Returns latents of `x`, one sample of its posterior, `[B, d]`.
 
         Args:
             x: Data, `[B, ...]`.
             seed: An integer for the same noise each time, or `None` for fresh noise.
+            tolerance: Of a range, which to serve, by default `model.tolerance`.
         """
-        return self.posterior(x).sample(seed=self.make_seed(seed))
+        return self.posterior(x, tolerance=tolerance).sample(seed=self.make_seed(seed))
 
-    def encode_mean(self, x: Any) -> tf.Tensor:
+    def encode_mean(self, x: Any, *, tolerance: float | None = None) -> tf.Tensor:
         """Returns the mean latents of `x`, without noise, `[B, d]`.
 
         A flow has no mean in closed form: what is returned is where it carries its base's mean.
 
         Args:
             x: Data, `[B, ...]`.
+            tolerance: Of a range, which to serve, by default `model.tolerance`.
         """
-        return centre(self.posterior(x))
+        return centre(self.posterior(x, tolerance=tolerance))
 
     @property
     def has_normal_prior(self) -> bool:
         """Whether the prior is N(0, I)."""
         return isinstance(self.prior_layer, StandardNormal)
 
-    def decode(self, latents: Any, seed: int | None = None, *, draw: str = "mean") -> tf.Tensor:
+    def decode(
+        self,
+        latents: Any,
+        seed: int | None = None,
+        *,
+        draw: str = "mean",
+        tolerance: float | None = None,
+    ) -> tf.Tensor:
         """Returns g(z), data `[B, ...]` for latents `[B, d]`.
 
         Args:
@@ -187,26 +210,37 @@ class VAE(LatentVariableModel):
             seed: An integer for the same data each time; a mean takes none.
             draw: `"mean"`: what the decoder returns, or the mean of the likelihood made of it. Or
                 `"data"`: a draw of that likelihood, with its noise.
+            tolerance: Of a range, which to serve, by default `model.tolerance`.
 
         Raises:
             ValueError: If there is no such `draw`, or no likelihood to draw data from.
         """
-        decoded = self.decoder(latents, training=False)
+        gated = self.gated(self.decoder_gate, latents, self.level_of(tolerance))
+        decoded = self.decoder(gated, training=False)
         if one_of(("mean", "data"), draw, "draw") == "mean":
             return outputs_of(self.likelihood, decoded)["reconstruction"]
         # Folded, or the noise would be that of the latents of the same seed.
         folded = tf.random.experimental.stateless_fold_in(self.make_seed(seed), 1)
         return draw_of(self.likelihood, decoded, folded)
 
-    def sample(self, n: int, seed: int | None = None, *, draw: str = "mean") -> tf.Tensor:
+    def sample(
+        self,
+        n: int,
+        seed: int | None = None,
+        *,
+        draw: str = "mean",
+        tolerance: float | None = None,
+    ) -> tf.Tensor:
         """Returns `n` new examples, decoded from the prior.
 
         Args:
             n: Number of examples; for very many see `generate`.
             seed: An integer for the same examples each time, or `None` for new ones.
             draw: `"mean"` or `"data"`, as in `decode`.
+            tolerance: Of a range, which to serve, by default `model.tolerance`.
         """
-        return self.decode(self.prior().sample(n, seed=self.make_seed(seed)), seed, draw=draw)
+        latents = self.prior().sample(n, seed=self.make_seed(seed))
+        return self.decode(latents, seed, draw=draw, tolerance=tolerance)
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of `__init__`."""

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from tf_geco.checks import GREATEST, LEAST, is_number, is_word
-from tf_geco.constraints import Constraint
+from tf_geco.checks import GREATEST, LEAST, is_number, is_word, positive_number
+from tf_geco.constraints import Constraint, Range
 from tf_geco.multipliers import PlannedPace, Rule
 
 RESERVED = ("loss", "cost", "kl", "skipped", "feasible", "lambda", "beta", "C_ma", "gap", "rank")
@@ -60,6 +60,29 @@ def refuse_without_tolerance(constraints: Sequence[Constraint]) -> None:
             )
 
 
+def has_range(constraints: Any) -> bool:
+    """Returns whether a constraint of a list has a `Range` in place of a tolerance."""
+    listed = constraints if isinstance(constraints, list | tuple) else []
+    return any(isinstance(getattr(part, "tolerance", None), Range) for part in listed)
+
+
+def check_range(constraints: Sequence[Constraint], options: dict[str, Any]) -> None:
+    """Raises an error if something does not go with a range."""
+    if len(constraints) != 1:
+        raise ValueError(
+            "A constraint with a `Range` must be the only one: the tolerances of others would hold "
+            f"on average over the range, and at none of its ends. Received: {len(constraints)} "
+            f"constraints, {[part.name for part in constraints]}."
+        )
+    usual = {"cost": None, "hold_on": "training", "scaled": True}
+    for name, value in usual.items():
+        if options.get(name, value) != value:
+            raise ValueError(
+                f"`{name}` does not go with a `Range`; to hold tolerances on other data than "
+                f"training's, `model.calibrate(data)`. Received: {name}={options[name]!r}."
+            )
+
+
 def checked_rule(rule: Rule | None) -> Rule:
     """Returns the rule, by default `PlannedPace()`."""
     if rule is not None and not isinstance(rule, Rule):
@@ -75,6 +98,13 @@ def checked_cost(cost: Constraint | None) -> Constraint | None:
             f"Received: cost={cost!r}."
         )
     return cost
+
+
+def checked_multiplier(multiplier: Any) -> float | str:
+    """Returns the multiplier to start with, a positive number or `"auto"`."""
+    if is_word(multiplier, "auto"):
+        return multiplier
+    return positive_number(multiplier, "initial_multiplier")
 
 
 def checked_bounds(bounds: Sequence, number: int) -> list[list[float]]:

@@ -7,15 +7,17 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tf_geco.checks import flag, is_word, non_negative_number, one_of, positive_number
+from tf_geco.checks import flag, non_negative_number, one_of
 from tf_geco.constraints import Constraint
 from tf_geco.constraints.inputs import number_of_latents
 from tf_geco.multipliers import Exponential, Rule
 from tf_geco.objectives.arguments import (
     checked_bounds,
     checked_cost,
+    checked_multiplier,
     checked_rule,
     first_multiplier,
+    has_range,
     refuse_without_tolerance,
 )
 from tf_geco.objectives.gap import Gap
@@ -42,7 +44,8 @@ class GECO(Objective):
     which brings the error of each constraint to zero. `GECO.algorithm_1` is the printed form.
 
     Args:
-        constraints: List of `tf_geco.constraints.Constraint`, with different names.
+        constraints: List of `tf_geco.constraints.Constraint`, with different names; or one with a
+            `tf_geco.Range`, all of whose tolerances a `tf_geco.VAE` then serves.
         rule: How log lambda answers, by default `PlannedPace()`.
         scaled: Whether each constraint enters loss and rule relative to its tolerance and in nats.
             `False` is the form that the paper prints; `algorithm_1` sets it with its rule.
@@ -87,6 +90,13 @@ class GECO(Objective):
         Rezende and Viola, "Taming VAEs", 2018, arXiv:1810.00597, Equation 2 and Algorithm 1.
     """
 
+    of_range: type | None = None  # what serves a `Range`
+
+    def __new__(cls, constraints: Any = (), **options: Any) -> Any:
+        """Returns an objective for one tolerance each, or for a whole range."""
+        kind = cls.of_range if cls is GECO and has_range(constraints) else cls
+        return super().__new__(kind, constraints, **options)
+
     def __init__(
         self,
         constraints: Sequence[Constraint],
@@ -106,11 +116,9 @@ class GECO(Objective):
         refuse_without_tolerance(self.constraints)
         self.rule = checked_rule(rule)
         self.scaled = flag(scaled, "scaled")
-        if not is_word(initial_multiplier, "auto"):
-            initial_multiplier = positive_number(initial_multiplier, "initial_multiplier")
-        self.initial_multiplier: Any = initial_multiplier
+        self.initial_multiplier: Any = checked_multiplier(initial_multiplier)
         self.band = non_negative_number(band, "band")
-        self.bounds = checked_bounds(bounds, len(self.constraints))
+        self.bounds = checked_bounds(bounds, len(self.asked))
         self.cost = checked_cost(cost)
         self.hold_on = one_of(("training", "validation"), hold_on, "hold_on")
         self.gap = Gap() if hold_on == "validation" else None
@@ -139,13 +147,12 @@ class GECO(Objective):
 
     def build_state(self, outputs_shape: Any) -> None:
         """Creates the multipliers, the memory of their rule, and the gap."""
-        latents = number_of_latents(outputs_shape)
-        given = self.initial_multiplier
-        starts = [first_multiplier(part, latents, given) for part in self.constraints]
+        given = number_of_latents(outputs_shape), self.initial_multiplier
+        starts = [first_multiplier(part, *given) for part in self.asked]
         initial = np.clip(starts, *np.transpose(self.bounds))
-        likelihoods = [constraint.is_likelihood for constraint in self.constraints]
-        self._units = np.where(likelihoods, 0.0, np.log(UNSCALED * initial)).astype("float32")
-        size = len(self.constraints)
+        likely = [constraint.is_likelihood for constraint in self.asked]
+        self._units = np.where(likely, 0.0, np.log(UNSCALED * initial)).astype("float32")
+        size = len(self.asked)
         self.log_multiplier = add_state(self, "log_multiplier", (size,), np.log(initial))
         self.memory = add_state(self, "memory", (self.rule.memory_size, size))
         if self.gap is not None:
@@ -158,10 +165,10 @@ class GECO(Objective):
 
     def next_state(self, averages: Sums, first: tf.Tensor) -> dict[str, tf.Tensor]:
         """Returns the next log lambda and memory, from the new moving averages."""
-        error = self._error(averages.safe_means[:-1])
+        number = len(self.asked)
+        error = self._error(averages.safe_means[:number])
         state = tf.convert_to_tensor(self.log_multiplier), tf.convert_to_tensor(self.memory)
-        low, high = tf.unstack(tf.math.log(tf.constant(self.bounds)), axis=-1)
-        high = high if self.gap is None else tf.minimum(high, self.gap.ceiling)
+        low, high = self.limits(averages)
         after = self.rule(
             state[0],
             error,
@@ -173,11 +180,14 @@ class GECO(Objective):
             high=high,
             unit=self._units,
         )
-        known = averages.known[:-1]
-        return {
-            name: tf.where(known, new, old)
-            for name, new, old in zip(("log_multiplier", "memory"), after, state, strict=True)
-        }
+        known, names = averages.known[:number], ("log_multiplier", "memory")
+        every = zip(names, after, state, strict=True)
+        return {name: tf.where(known, new, old) for name, new, old in every}
+
+    def limits(self, averages: Sums) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns the least and the greatest log lambda, `[L]` each."""
+        low, high = tf.unstack(tf.math.log(tf.constant(self.bounds)), axis=-1)
+        return low, high if self.gap is None else tf.minimum(high, self.gap.ceiling)
 
     def measure_gap(self, sums: Sums) -> None:
         """Learns the gap from the sums of a validation; `fit` calls it after each."""
@@ -191,11 +201,11 @@ class GECO(Objective):
         """Returns what the rule brings to zero, `[L]`: errors, or as printed violations."""
         if self.gap is not None:
             means = self.gap.seen(self.constraints, means, self.step)
-        return (errors if self.scaled else violations)(self.constraints, means, self.step)
+        return (errors if self.scaled else violations)(self.asked, means, self.step)
 
     def _violations(self, means: tf.Tensor) -> tf.Tensor:
         """Returns C of each constraint, `[L]`, of the means `[L + 1]` of what is measured."""
-        return violations(self.constraints, means[:-1], self.step)
+        return violations(self.asked, means[: len(self.asked)], self.step)
 
     @property
     def multiplier(self) -> tf.Tensor:
@@ -205,7 +215,7 @@ class GECO(Objective):
     @property
     def pull(self) -> tf.Tensor:
         """What one unit of each violation adds to the loss, `[L]`."""
-        weights = [c.weight(self.step) if self.scaled else 1.0 for c in self.constraints]
+        weights = [c.weight(self.step) if self.scaled else 1.0 for c in self.asked]
         return self.multiplier * tf.stack(weights)
 
     def violations(self, sums: Sums | None = None) -> tf.Tensor:
@@ -214,7 +224,7 @@ class GECO(Objective):
 
     def excess(self, sums: Sums | None = None) -> tf.Tensor:
         """Returns violations in units of their scale, `[L]`: 0 or less holds, 0.05 is 5 % over."""
-        scales = [constraint.scale(self.step) for constraint in self.constraints]
+        scales = [constraint.scale(self.step) for constraint in self.asked]
         return self.violations(sums) / tf.stack(scales)
 
     def verdict(self, sums: Sums) -> dict[str, tf.Tensor]:
@@ -226,12 +236,12 @@ class GECO(Objective):
         by_name = {"lambda": self.multiplier, "C_ma": self.violations()}
         if self.gap is not None:
             by_name["gap"] = self.gap.known
-        if len(self.constraints) == 1:
+        if len(self.asked) == 1:
             logs = {name: values[0] for name, values in by_name.items()}
             return {**logs, "beta": 1.0 / logs["lambda"]}
         return {
-            f"{name}_{constraint.name}": values[index]
-            for index, constraint in enumerate(self.constraints)
+            f"{name}_{constraint}": values[index]
+            for index, constraint in enumerate(self.names)
             for name, values in by_name.items()
         }
 

@@ -12,12 +12,13 @@ from tf_geco.constraints import Constraint
 from tf_geco.constraints.values import known_values, per_example
 from tf_geco.multipliers.pace import planned_decay
 from tf_geco.objectives.arguments import checked_constraints, checked_decay
+from tf_geco.objectives.asking import Asking
 from tf_geco.objectives.saved import Saved
 from tf_geco.objectives.sums import Sums
 from tf_geco.strategies import add_state, finite
 
 
-class Objective(Saved):
+class Objective(Asking, Saved):
     """What is minimised: a loss of what a batch sums up to, and state that each step updates.
 
     A training step of anyone's own calls it on a batch, then:
@@ -49,9 +50,6 @@ class Objective(Saved):
         ValueError: If there is no constraint, two have one name, or `decay` is not in [0, 1).
     """
 
-    cost: Constraint | None = None
-    gap: Any = None
-
     def __init__(
         self,
         constraints: Sequence[Constraint],
@@ -66,12 +64,22 @@ class Objective(Saved):
         self.decay = checked_decay(decay)
         self._owner: Any = None
 
-    def serve(self, model: Any) -> None:
+    def serve(self, model: Any, serves_range: bool = True) -> None:
         """Binds the objective to the one model that it trains.
 
+        Args:
+            model: The model.
+            serves_range: Whether it can serve a range of tolerances.
+
         Raises:
-            ValueError: If it holds the state of another.
+            ValueError: If the objective holds the state of another, or has a range for a model
+                that cannot serve one.
         """
+        if self.range is not None and not serves_range:
+            raise ValueError(
+                "A `tf_geco.Range` of tolerances needs a `tf_geco.VAE`, which has gates for it. "
+                f"Received: a {type(model).__name__}, and {self.range!r}."
+            )
         taken = self._owner is not None and self._owner() is not model
         if taken and self.built:
             raise ValueError(
@@ -91,10 +99,9 @@ class Objective(Saved):
         """Builds the constraints and creates the state."""
         for constraint in [*self.constraints, *([] if self.cost is None else [self.cost])]:
             constraint.build_once(x_shape, y_shape, outputs_shape)
-        entries = len(self.constraints) + 1
         self.build_plan()
-        self.averages = add_state(self, "averages", (2, entries))
-        self.pending = add_state(self, "pending", (2, entries))
+        self.averages = add_state(self, "averages", (2, self.entries))
+        self.pending = add_state(self, "pending", (2, self.entries))
         self.pending_batches = add_state(self, "pending_batches", (), dtype="int64")
         self.build_state(outputs_shape)
         self.take_loaded()
@@ -166,7 +173,7 @@ class Objective(Saved):
         accept = tf.logical_and(accept, tf.reduce_any(sums.known))
         old = self.averaged
         averages = sums.averaged_into(old, self.present_decay)
-        first = tf.logical_and(averages.known, tf.logical_not(old.known))[:-1]
+        first = tf.logical_and(averages.known, tf.logical_not(old.known))[: len(self.asked)]
         state = {"averages": averages.stacked(), **self.next_state(averages, first)}
         accept = tf.logical_and(accept, finite(list(state.values())))
         for name, value in state.items():
@@ -192,8 +199,7 @@ class Objective(Saved):
         """
         if not self.built:
             raise ValueError(
-                f"The objective {self.name!r} has no state yet: call it, or its model, on a batch "
-                "first."
+                f"The objective {self.name!r} has no state yet: call it, or its model, on a batch."
             )
         return getattr(self, name)
 
@@ -220,9 +226,9 @@ class Objective(Saved):
 
     def readings(self, sums: Sums) -> dict[str, tf.Tensor]:
         """Returns what each constraint measured on average, in its own unit, by name."""
-        *means, _ = tf.unstack(sums.means, num=len(self.constraints) + 1)
-        pairs = zip(self.constraints, means, strict=True)
-        return {constraint.name: constraint.reading(mean) for constraint, mean in pairs}
+        means = tf.unstack(sums.means, num=self.entries)[: len(self.asked)]
+        every = zip(self.names, self.asked, means, strict=True)
+        return {name: constraint.reading(mean) for name, constraint, mean in every}
 
     def violations(self, sums: Sums | None = None) -> tf.Tensor:
         """Returns the violations of sums, `[L]`, by default C_ma; NaN if nothing is asked for."""

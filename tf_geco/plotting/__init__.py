@@ -10,6 +10,7 @@ from tf_geco.plotting.images import latent_paths, samples_grid
 from tf_geco.plotting.latents import latent_map, latent_scatter
 from tf_geco.plotting.partitions import blur_and_holes
 from tf_geco.plotting.plane import draw_limit, information_plane
+from tf_geco.plotting.tradeoff import rate_distortion
 from tf_geco.plotting.training import trajectory
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "lipschitz_fixed_points",
     "nll_guide",
     "phase_transitions",
+    "rate_distortion",
     "samples_grid",
     "tolerance_guide",
     "trajectory",

@@ -155,6 +155,6 @@ class Backup(keras.callbacks.Callback):
 
 def _tolerances(model: Any) -> np.ndarray:
     """Returns what a model asks for at its present step."""
-    asked = [part for part in model.objective.constraints if part.tolerance is not None]
+    asked = [part for part in model.objective.asked if part.tolerance is not None]
     step = model.objective.steps_taken
     return np.array([np.float32(part.tolerance_at(step)) for part in asked], "float32")

@@ -54,6 +54,7 @@ class ObjectiveModel(NativeModel):
     """
 
     cost_name = "cost"
+    serves_range = False
     base_metrics = keras.Model.compute_metrics
 
     def __init__(self, objective: Objective, *, max_skipped: int = 100, **kwargs: Any) -> None:
@@ -68,7 +69,7 @@ class ObjectiveModel(NativeModel):
             raise ValueError(
                 f"A constraint must not have the name of the cost. Received: {self.cost_name!r}."
             )
-        objective.serve(self)
+        objective.serve(self, self.serves_range)
         self.objective = objective
         self.max_skipped = positive_integer(max_skipped, "max_skipped")
         self.progress = Progress(self.cost_name if objective.cost is None else "cost", objective)
@@ -86,6 +87,10 @@ class ObjectiveModel(NativeModel):
     def with_target(self, x: Any, target: Any) -> Any:
         """Returns the input with another target."""
         return target
+
+    def levels(self, x: Any, training: bool) -> dict[str, tf.Tensor]:
+        """Returns `{"level": [B]}` for `call`, where the objective asks for a range."""
+        return {}
 
     def check_input(self, x: Any) -> None:
         """Raises an error if a batch does not have the shape that the model was built for."""
@@ -156,7 +161,7 @@ class ObjectiveModel(NativeModel):
     def forward(self, batch: Batch, training: bool) -> Terms:
         """Returns what the model makes of a batch, and the sums that its objective is made of."""
         x, y, sample_weight = batch
-        outputs = self(x, training=training)
+        outputs = self(x, training=training, **self.levels(x, training))
         cost = None if self.objective.cost is not None else self.cost(x, y, outputs)
         sums = self.objective(
             self.target(x), y=y, outputs=outputs, cost=cost, sample_weight=sample_weight
@@ -164,10 +169,10 @@ class ObjectiveModel(NativeModel):
         penalties = [tf.cast(penalty, tf.float32) for penalty in self.losses]
         return Terms(outputs, sums, tf.add_n(penalties) if penalties else tf.zeros([]))
 
-    def score_batch(self, x: Any, y: Any = None) -> dict[str, tf.Tensor]:
+    def score_batch(self, x: Any, y: Any = None, **options: Any) -> dict[str, tf.Tensor]:
         """Returns the cost and what each constraint measures of each example, `[B]`, by name."""
         x, y, _ = self._batch((x, y))
-        outputs = self(x, training=False)
+        outputs = self(x, training=False, **options)
         cost = None if self.objective.cost is not None else self.cost(x, y, outputs)
         scores = self.objective.scores(self.target(x), y, outputs, cost)
         return {self.progress.cost_name: scores.pop("cost"), **scores}

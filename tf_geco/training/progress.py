@@ -29,8 +29,7 @@ class Progress(keras.metrics.Metric):
         super().__init__(name="progress")
         self.cost_name = cost_name
         self.objective = objective
-        entries = len(objective.constraints) + 1
-        self.sums = self.add_variable((2, entries), "zeros", dtype="float32", name="sums")
+        self.sums = self.add_variable((2, objective.entries), "zeros", dtype="float32", name="sums")
         # Weighted sums of loss and penalty over the batches of training; weights; batches left out.
         self.batches = self.add_variable((4,), "zeros", dtype="float32", name="batches")
 

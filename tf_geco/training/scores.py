@@ -14,13 +14,13 @@ def scored(
     model: Any, x: Any, y: Any, *, seed: int, batch_size: int, verbose: bool | str
 ) -> dict[str, np.ndarray]:
     """Returns what `model.score_batch` makes of all examples, see `ObjectiveModel.score`."""
-    batches, total = _batches(x, y, batch_size)
+    batches, total = batches_of(x, y, batch_size)
     step = tf.function(model.score_batch, reduce_retracing=True)
     kept: list[dict] = []
     with seeded(model, seed), late_bar(total, verbose) as advance:
         for batch in batches:
             data, labels, _ = keras.utils.unpack_x_y_sample_weight(batch)
-            scores = step(_as_trained(data), _as_trained(labels))
+            scores = step(as_trained(data), as_trained(labels))
             kept.append({name: values.numpy() for name, values in scores.items()})
             advance(len(next(iter(kept[-1].values()))))
     if not kept:
@@ -28,7 +28,7 @@ def scored(
     return {name: np.concatenate([part[name] for part in kept]) for name in kept[0]}
 
 
-def _batches(x: Any, y: Any, batch_size: int) -> tuple[tf.data.Dataset, int | None]:
+def batches_of(x: Any, y: Any, batch_size: int) -> tuple[tf.data.Dataset, int | None]:
     """Returns a data set of batches, and the number of examples where that is known."""
     if isinstance(x, tf.data.Dataset):
         if y is not None:
@@ -40,7 +40,7 @@ def _batches(x: Any, y: Any, batch_size: int) -> tuple[tf.data.Dataset, int | No
     return tf.data.Dataset.from_tensor_slices(data).batch(batch_size), len(tf.nest.flatten(x)[0])
 
 
-def _as_trained(data: Any) -> Any:
+def as_trained(data: Any) -> Any:
     """Returns data in the type of floats that Keras trains with."""
 
     def cast(part: tf.Tensor) -> tf.Tensor:

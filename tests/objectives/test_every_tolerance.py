@@ -1,0 +1,184 @@
+"""One training for a range of tolerances: levels, the curve, and the tolerance that is served."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tf_geco
+from tests.catalogue import conv_draw, dense_vae, geco, range_vae
+from tf_geco.constraints import PatchNCC, ReconstructionError
+from tf_geco.models import Gate
+from tf_geco.objectives import EveryTolerance
+from tf_geco.objectives import levels as places
+
+TOLERANCES = np.geomspace(0.05, 0.2, places.NUMBER)
+
+
+def data(n=1024):
+    rng = np.random.default_rng(0)
+    factors = rng.normal(size=(1024, 2)) @ rng.normal(size=(2, 6))
+    return (1 / (1 + np.exp(-factors[:n]))).astype("float32")
+
+
+@pytest.fixture(scope="module")
+def trained():
+    keras.utils.set_random_seed(0)
+    model = dense_vae(geco(tf_geco.Range(0.05, 0.2)))
+    model.compile(keras.optimizers.Adam(3e-3), steps_per_execution=8)
+    model.fit(data(), batch_size=64, epochs=100, verbose=0)
+    return model
+
+
+def rms(model, x, **options):
+    found = [model.reconstruct(x, seed=seed, **options) for seed in range(4)]
+    return float(np.sqrt(np.mean((np.stack(found) - x) ** 2)))
+
+
+def test_geco_makes_the_objective_of_a_range():
+    assert type(geco(tf_geco.Range(0.05, 0.2))) is EveryTolerance
+    assert type(geco(0.1)) is tf_geco.GECO
+
+
+@pytest.mark.parametrize("tolerance", [0.06, 0.08, 0.1, 0.13, 0.17])
+def test_each_tolerance_comes_out_between_the_levels_too(trained, tolerance):
+    trained.calibrate(data())
+    assert rms(trained, data(), tolerance=tolerance) == pytest.approx(tolerance, rel=0.04)
+
+
+def test_looser_tolerances_cost_less(trained):
+    curve = tf_geco.evaluation.rate_distortion(trained, data(), 6)
+    assert (np.diff(curve.readings) > 0).all() and (np.diff(curve.kl) < 0).all()
+    assert curve.saved[0] == 0 and "asked" in str(curve)
+    assert tf_geco.plotting.rate_distortion({"data": curve}).axes
+
+
+def test_a_chosen_tolerance_is_that_of_everything(trained):
+    before = trained.tolerance
+    try:
+        trained.tolerance = 0.17
+        asked = trained.reconstruct(data(8), seed=0)
+        np.testing.assert_array_equal(asked, trained.reconstruct(data(8), seed=0, tolerance=0.17))
+        error = tf_geco.evaluation.check(trained, data())["reconstruction_error"]
+        assert error.tolerance == pytest.approx(0.17)
+        assert error.reading == pytest.approx(0.17, rel=0.06)
+    finally:
+        trained.tolerance = before
+
+
+def test_the_middle_is_served_where_nobody_chooses():
+    assert range_vae().tolerance == pytest.approx(0.1)
+
+
+def test_calibration_is_saved_and_forgotten_by_training(trained, tmp_path):
+    trained.calibrate(data())
+    trained.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    np.testing.assert_array_equal(loaded.objective.curve(), trained.objective.curve())
+    assert float(loaded.objective.is_calibrated) == 1.0
+    loaded.fit(data(32), verbose=0)
+    assert float(loaded.objective.is_calibrated) == 0.0
+
+
+def test_calibration_is_the_mean_over_all_examples(trained):
+    trained.calibrate(data(100), batch_size=32)
+    whole = trained.objective.curve()[0].numpy()
+    trained.calibrate(tf.data.Dataset.from_tensor_slices(data(100)).batch(50))
+    np.testing.assert_allclose(trained.objective.curve()[0], whole, rtol=0.1)
+
+
+def test_a_served_model_takes_a_tolerance(trained, tmp_path):
+    trained.export(str(tmp_path / "served"))
+    served = tf.saved_model.load(str(tmp_path / "served")).signatures
+    x, asked = tf.constant(data()), tf.constant(0.15)
+    score = served["score"](x=x, tolerance=asked)["reconstruction_error"]
+    assert np.sqrt(np.mean(score**2)) == pytest.approx(0.15, rel=0.1)
+    latents = tf.zeros([3, 2])
+    expected = trained.decode(latents, tolerance=0.15)
+    found = served["decode"](latents=latents, tolerance=asked)["reconstruction"]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
+def test_strict_levels_are_the_greatest_accuracies():
+    constraint = PatchNCC(tf_geco.Range(0.7, 0.9))
+    assert [part.tolerance for part in tf_geco.GECO([constraint]).asked] == pytest.approx(
+        [0.9, 0.7]
+    )
+
+
+def test_every_level_has_its_share_of_a_batch():
+    drawn = np.stack([places.drawn(90, [0, seed]).numpy() for seed in range(50)])
+    counts = np.stack([(drawn == place).sum(axis=1) for place in places.positions()], axis=1)
+    assert (counts.max(axis=0) - counts.min(axis=0) <= 2).all()
+    assert counts.mean(axis=0)[0] / counts.mean(axis=0)[-1] == pytest.approx(np.e, rel=0.1)
+    assert np.abs(drawn.mean(axis=0) - drawn.mean()).max() < 0.5  # in any order
+
+
+@pytest.mark.parametrize("value", [0.05, 0.0625, 0.11, 0.2])
+def test_the_level_of_a_value_is_where_the_curve_has_it(value):
+    level = float(places.level_where(tf.constant(value), tf.constant(TOLERANCES, tf.float32)))
+    place = (level + 1) / 2 * (places.NUMBER - 1)
+    assert np.interp(place, range(places.NUMBER), TOLERANCES) == pytest.approx(value, rel=1e-5)
+
+
+def test_values_beyond_the_curve_have_the_levels_of_its_ends():
+    curve = tf.constant(TOLERANCES, tf.float32)
+    assert [float(places.level_where(tf.constant(v), curve)) for v in (0.01, 0.5)] == [-1.0, 1.0]
+
+
+def test_of_levels_with_one_error_the_loosest_is_served():
+    curve = tf.constant([0.1, 0.1, 0.12, 0.1, 0.11, 0.12, 0.13, 0.14, 0.15])
+    assert float(places.level_where(tf.constant(0.1), curve)) == pytest.approx(-0.25)
+
+
+def test_a_gate_changes_nothing_until_it_is_trained_and_then_by_example():
+    gate, x = Gate(degree=2), tf.random.normal([3, 4, 5])
+    level = tf.constant([-1.0, 0.0, 0.5])
+    np.testing.assert_array_equal(gate(x, level), x)
+    gate.scale.assign(np.full((2, 5), 0.5))
+    gate.shift.assign(np.full((2, 5), 0.1))
+    terms = np.array([level, 2 * level**2 - 1]).sum(axis=0)[:, None, None]
+    np.testing.assert_allclose(gate(x, level), (1 + 0.5 * terms) * x + 0.1 * terms, rtol=1e-5)
+
+
+def test_what_no_level_reaches_is_told():
+    model = range_vae()
+    model.compile("adam")
+    model.fit(data(64), verbose=0)
+    with pytest.warns(UserWarning, match="No level of the model reaches"):
+        model.reconstruct(data(4), tolerance=0.05)
+
+
+MANY = [ReconstructionError(tf_geco.Range(0.1, 0.2)), PatchNCC(0.8)]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: tf_geco.Range(0.2, 0.1), "`least` must be below `greatest`"),
+        (lambda: tf_geco.Range(0.1, 0.1), "`least` must be below `greatest`"),
+        (lambda: tf_geco.Range(0.0, 0.1), "`least` must be a positive number"),
+        (lambda: PatchNCC(tf_geco.Range(0.5, 1.5)), "1.5"),
+        (lambda: tf_geco.GECO(MANY), "must be the only one"),
+        (lambda: geco(tf_geco.Range(0.1, 0.2), hold_on="validation"), "`hold_on` does not go"),
+        (lambda: conv_draw(objective=geco(tf_geco.Range(0.1, 0.2))), "needs a `tf_geco.VAE`"),
+        (lambda: range_vae().reconstruct(data(2), tolerance=0.3), r"within Range\(0.05, 0.2\)"),
+        (lambda: range_vae().sample(2, tolerance=0.01), r"within Range\(0.05, 0.2\)"),
+        (lambda: setattr(range_vae(), "tolerance", 1.0), r"within Range\(0.05, 0.2\)"),
+        (lambda: dense_vae().reconstruct(data(2), tolerance=0.1), "trained for one tolerance"),
+        (lambda: dense_vae().calibrate(data(2)), "trained for one tolerance"),
+    ],
+)
+def test_what_does_not_go_with_a_range_is_said(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()
+
+
+def test_an_own_loop_draws_the_levels():
+    model, x = range_vae(), data(16)
+    with pytest.raises(ValueError, match="level"):
+        model.objective(x, outputs=model(x), cost=tf.zeros([16]))
+    outputs = model(x, training=True, level=model.objective.draw(16, [0, 1]))
+    sums = model.objective(x, outputs=outputs, cost=outputs["kl"])
+    model.objective.update(sums)
+    assert int(model.objective.step) == 1

@@ -1,0 +1,203 @@
+"""GECO for a range of tolerances, all of which one training serves."""
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from tf_geco.constraints import Constraint, Range
+from tf_geco.objectives.arguments import check_range
+from tf_geco.objectives.geco import GECO
+from tf_geco.objectives.levels import (
+    NUMBER,
+    drawn,
+    level_where,
+    line,
+    members,
+    weights,
+)
+from tf_geco.objectives.means import violations
+from tf_geco.objectives.sums import Sums
+from tf_geco.strategies import add_state
+
+LEAST_COST = 0.5  # nats; below it the loosest tolerance asks for nothing, so lambda falls no more
+
+
+@keras.saving.register_keras_serializable(package="tf_geco")
+class EveryTolerance(GECO):
+    """GECO with a `tf_geco.Range` in place of a tolerance; `tf_geco.GECO` makes it where it is due.
+
+    Each example of a batch is drawn a level u, from -1, the strictest tolerance, to 1. Two
+    multipliers are found, those of the ends, by the rule that finds any; what one unit of violation
+    adds to the loss, lambda nats / scale, is a geometric mean of theirs in between:
+
+        log pull(u) = (1 - u) / 2 log pull(-1) + (1 + u) / 2 log pull(1)
+        loss = E[w(u) (cost + pull(u) C(u))]
+
+    Lambda of each tolerance in between would be one more that answers through the same networks:
+    neighbours then trade places. Here a level has the error that its pull gives it, the training
+    keeps that curve, and a tolerance is served at the level where the curve has it. The weights
+    w(u) balance the levels (`tf_geco.objectives.levels`).
+
+    In the logs, `kl` is the mean over the range, and the two ends are constraints of their own,
+    named by their tolerances.
+
+    Args:
+        constraints: A list of one constraint, whose tolerance is a `tf_geco.Range`.
+        **options: Those of `GECO`, but for `cost`, `hold_on` and `scaled`.
+
+    Call arguments:
+        outputs: As for `GECO`, and `"level"`: the level of each example, `[B]`.
+
+    Raises:
+        ValueError: If there is another constraint, or an option that a range does not have.
+
+    Reference:
+        Bae et al., "Multi-rate VAE: train once, get the full rate-distortion curve", 2023,
+        arXiv:2212.03905, for one network at all betas.
+    """
+
+    def __init__(self, constraints: list[Constraint], **options: Any) -> None:
+        check_range(constraints, options)
+        super().__init__(constraints, **options)
+
+    @property
+    def range(self) -> Range | None:
+        """The tolerances that are served."""
+        return self.constraints[0].tolerance
+
+    @property
+    def asked(self) -> list[Constraint]:
+        """The constraint at the strictest and at the loosest tolerance."""
+        return [self.constraints[0].at(tolerance) for tolerance in self._tolerances(2)]
+
+    @property
+    def in_use(self) -> list[Constraint]:
+        """The constraint at the tolerance that is chosen."""
+        return [self.constraints[0].at(float(self.chosen.numpy()))]
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the ends."""
+        return [f"{self.constraints[0].name}_{part.tolerance:g}" for part in self.asked]
+
+    @property
+    def entries(self) -> int:
+        """Two ends, K levels of the constraint and of the cost, and the cost of all."""
+        return 2 + 2 * NUMBER + 1
+
+    def build_state(self, outputs_shape: Any) -> None:
+        """Creates the chosen tolerance and the calibrated curve besides."""
+        super().build_state(outputs_shape)
+        self.chosen = add_state(self, "chosen", (), self.constraints[0].tolerance.middle)
+        self.calibrated = add_state(self, "calibrated", (2, NUMBER))
+        self.is_calibrated = add_state(self, "is_calibrated", ())
+
+    def draw(self, size: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """Returns a level for each example of a batch of a size, `[B]`."""
+        return drawn(size, seed)
+
+    def call(
+        self,
+        x: Any,
+        y: Any = None,
+        outputs: Any = None,
+        cost: Any = None,
+        sample_weight: tf.Tensor | None = None,
+    ) -> Sums:
+        """Returns the sums of a batch: of the ends, of each level, and the cost of all."""
+        if "level" not in outputs:
+            raise ValueError(
+                "With a range the outputs need the `level` of each example: "
+                "`level = objective.draw(batch_size, seed)`, then `model(x, level=level)`. "
+                f"Received: outputs {sorted(outputs)}."
+            )
+        measured, counts = self.constraints[0](x, y=y, outputs=outputs)
+        spent, spent_counts = self._cost(x, y, outputs, cost)
+        member = tf.unstack(members(outputs["level"]), axis=1)
+        at_level = [_product(part, counts) for part in member]
+        values = [measured] * (2 + NUMBER) + [spent] * (NUMBER + 1)
+        of_cost = [_product(part, spent_counts) for part in member]
+        every = [at_level[0], at_level[-1], *at_level, *of_cost, spent_counts]
+        return Sums.of(values, every, sample_weight)
+
+    def value(self, sums: Sums) -> tf.Tensor:
+        """Returns the loss: that of each level, balanced, in the shares in which they came."""
+        mean, cost = _levels(sums.safe_means)
+        shares = _levels(sums.counts)[1] / sums.counts[-1]
+        averaged = self.averaged
+        known = averaged.known[-1]
+        seen = tf.where(known, averaged.safe_means, tf.stop_gradient(sums.safe_means))
+        usual, usual_cost = _levels(seen)
+        scale = tf.stack([part.scale(self.step) for part in self._rungs])
+        pulled = self.pulls * (scale + tf.abs(violations(self._rungs, usual, self.step)))
+        lagrangians = cost + self.pulls * violations(self._rungs, mean, self.step)
+        return tf.reduce_sum(shares * weights(usual_cost, pulled) * lagrangians)
+
+    @property
+    def pulls(self) -> tf.Tensor:
+        """What one unit of violation adds to the loss at each level, `[K]`."""
+        return tf.exp(line(tf.math.log(self.pull)))
+
+    def next_state(self, averages: Sums, first: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Returns the next multipliers; what was calibrated is of other weights from now on."""
+        return {**super().next_state(averages, first), "is_calibrated": tf.constant(0.0)}
+
+    def limits(self, averages: Sums) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns log lambda's bounds; it does not fall where there is no cost left to save."""
+        low, high = super().limits(averages)
+        ends = tf.gather(_levels(averages.safe_means)[1], [0, NUMBER - 1])
+        return tf.where(ends < LEAST_COST, tf.maximum(low, self.log_multiplier), low), high
+
+    def curve(self) -> tuple[tf.Tensor, tf.Tensor]:
+        """Returns reading and cost at each of the K levels, `[K]` each; NaN before the first step.
+
+        They are those of training's moving averages, or those that the model was calibrated by.
+        """
+        calibrated = tf.convert_to_tensor(self.state_of("calibrated"))
+        known = tf.convert_to_tensor(self.is_calibrated) > 0.0
+        mean, cost = tf.unstack(tf.where(known, calibrated, tf.stack(_levels(self.averaged.means))))
+        return self.constraints[0].reading(mean), cost
+
+    def level(self, tolerance: Any) -> tf.Tensor:
+        """Returns the level at which a tolerance is met: where the curve has it.
+
+        The strictest if none meets it; before there is a curve, by its place in the range.
+        """
+        tolerance = tf.cast(tolerance, tf.float32)
+        sign = 1.0 if self.constraints[0].form == "<=" else -1.0
+        readings, nominal = (
+            sign * self.curve()[0],
+            tf.math.log(tf.cast(self._tolerances(), tf.float32)),
+        )
+        nominal, place = sign * nominal, sign * tf.math.log(tolerance)
+        known = tf.reduce_all(tf.math.is_finite(readings))
+        found = level_where(sign * tolerance, readings)
+        return tf.where(known, found, level_where(place, nominal))
+
+    def calibrate(self, sums: Sums) -> None:
+        """Takes the curve that was measured elsewhere, in the sums of all levels."""
+        self.calibrated.assign(tf.stack(_levels(sums.means)))
+        self.is_calibrated.assign(1.0)
+
+    @property
+    def _rungs(self) -> list[Constraint]:
+        """The constraint at tolerances that are evenly spread over the range, K of them."""
+        return [self.constraints[0].at(tolerance) for tolerance in self._tolerances()]
+
+    def _tolerances(self, number: int = NUMBER) -> list[float]:
+        """Returns tolerances, the strictest first."""
+        spread = self.constraints[0].tolerance.tolerances(number)
+        return spread if self.constraints[0].form == "<=" else spread[::-1]
+
+
+def _levels(entries: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the entries of the K levels: of the constraint, and of the cost."""
+    return entries[2 : 2 + NUMBER], entries[2 + NUMBER : 2 + 2 * NUMBER]
+
+
+def _product(member: tf.Tensor, counts: tf.Tensor | None) -> tf.Tensor:
+    return member if counts is None else member * counts
+
+
+GECO.of_range = EveryTolerance

@@ -127,7 +127,7 @@ def counts_vae(tolerance=14.0, likelihood=counts, **options):
 
 
 def range_vae():
-    """One that draws the same levels whenever it is made: they are no noise that can be silenced."""
+    """One that always draws the same levels: they are no noise that can be silenced."""
     networks = tf_geco.models.dense_networks((6,), latent_dim=2, hidden=(8,))
     return tf_geco.VAE(*networks, DiagonalNormal(2), geco(tf_geco.Range(0.05, 0.2)), seed=0)
 

@@ -71,6 +71,11 @@ def given():
         objective=tf_geco.GECO([ReconstructionError(0.1)]),
     )
     model.compile("adam")
+    ranged = tf_geco.VAE(
+        *tf_geco.models.dense_networks((28, 28, 1), latent_dim=2, hidden=(8,)),
+        posterior=tf_geco.posteriors.DiagonalNormal(latent_dim=2),
+        objective=tf_geco.GECO([ReconstructionError(tf_geco.Range(0.05, 0.8))]),
+    )
     outputs = {"reconstruction": tf.zeros_like(images), "latents": tf.zeros([8, 2])}
     network = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(10, "softmax")])
     recall = tf_geco.constraints.from_function(
@@ -88,6 +93,7 @@ def given():
         "train": labelled((28, 28, 1)),
         "test": labelled((28, 28, 1)),
         "model": model,
+        "ranged": ranged,
         "network": network,
         "recall": recall,
         "objective": tf_geco.GECO([ReconstructionError(0.1)]),

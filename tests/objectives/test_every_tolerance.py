@@ -48,8 +48,10 @@ def test_each_tolerance_comes_out_between_the_levels_too(trained, tolerance):
 
 def test_looser_tolerances_cost_less(trained):
     curve = tf_geco.evaluation.rate_distortion(trained, data(), 6)
-    assert (np.diff(curve.readings) > 0).all() and (np.diff(curve.kl) < 0).all()
-    assert curve.saved[0] == 0 and "asked" in str(curve)
+    assert (np.diff(curve.readings) > 0).all()
+    assert (np.diff(curve.kl) < 0).all()
+    assert curve.saved[0] == 0
+    assert "asked" in str(curve)
     assert tf_geco.plotting.rate_distortion({"data": curve}).axes
 
 

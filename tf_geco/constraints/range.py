@@ -32,7 +32,7 @@ class Range:
     )
     model.compile(keras.optimizers.Adam(1e-3))
     model.fit(images, epochs=20)
-    sharp, blurred = (model.reconstruct(images, tolerance=t) for t in (0.08, 0.2))
+    sharp, blurred = (model.reconstruct(images, tolerance=t) for t in (0.1, 0.2))
     ```
     """
 

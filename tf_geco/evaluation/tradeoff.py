@@ -74,7 +74,7 @@ def rate_distortion(
 
     Example:
     ```python
-    curve = tf_geco.evaluation.rate_distortion(model, images)
+    curve = tf_geco.evaluation.rate_distortion(ranged, images)  # trained for a `Range`
     print(curve)
     tf_geco.plotting.rate_distortion({"held-out digits": curve})
     ```

@@ -64,8 +64,8 @@ class Chosen(LatentVariableModel):
 
         Example:
         ```python
-        model.calibrate(validation)
-        model.reconstruct(new, tolerance=0.1)  # 0.1 on data like those of the validation
+        ranged.calibrate(images[:4])  # `ranged` was trained for a `Range`
+        ranged.reconstruct(images[4:], tolerance=0.6)
         ```
         """
         self._refuse_without_range("calibrate")

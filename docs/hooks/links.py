@@ -82,12 +82,9 @@ def identifier(name: str) -> str | None:
 
 def linked(html: str) -> str:
     """Returns a page on which the names of the library lead to its API."""
-    known = identifiers()
 
     def link(found: re.Match) -> str:
-        target = known.get(found[2] or "")
-        return (
-            f'<autoref optional identifier="{target}">{found[0]}</autoref>' if target else found[0]
-        )
+        target, whole = identifier(found[2] or ""), found[0]
+        return f'<autoref optional identifier="{target}">{whole}</autoref>' if target else whole
 
     return NAME.sub(link, html)

@@ -161,7 +161,8 @@ def unseen() -> str:
         sets = [f"{run[part]:.{digits}f}" for part in ("training", "validation", "test")]
         said = ", and says so" if run["said"] else ""
         cell = [f"{name}, {run['epochs']} epochs", f"{run['tolerance']:g}", key.split(", ")[-1]]
-        rows.append([*cell, *sets, f"{run['cost']:.3g}", run["verdict"] + said])
+        cost = f"{run['cost']:.{1 if run['cost'] >= 10 else 2}f}"
+        rows.append([*cell, *sets, cost, run["verdict"] + said])
     parts = ("training", "validation", "test", "cost, nats", "on test")
     return grid(("cell", "asked", "`hold_on`", *parts), rows)
 

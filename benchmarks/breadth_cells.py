@@ -101,7 +101,7 @@ def batch_norm_convolutions(shape, latents):
 
 
 def sequences(shape, latents):
-    """Returns the networks of the README for sequences."""
+    """Returns small networks for sequences."""
     encoder = [layers.Conv1D(32, 5, strides=2, activation="gelu"), layers.Flatten()]
     decoder = [layers.Dense(128, activation="gelu"), layers.Dense(64), layers.Reshape(shape)]
     return keras.Sequential([keras.Input(shape), *encoder]), keras.Sequential(decoder)

@@ -148,12 +148,13 @@ def draw(runs, path):
 
     rows = [row for row in scores(runs) if row["kappa"] and row["seed"] == 0]
     groups = list(dict.fromkeys(row["group"] for row in rows))
+    lengths = sorted({row["steps"] for row in rows})
     options = {"sharex": "all", "sharey": "all", "squeeze": False, "layout": "constrained"}
-    size = (12.5, 2.5 * len(groups) + 0.9)
-    figure, axes = plt.subplots(len(groups), len(STEPS), figsize=size, **options)
+    size = (4.8 * len(lengths), 2.5 * len(groups) + 0.9)
+    figure, axes = plt.subplots(len(groups), len(lengths), figsize=size, **options)
     figure.supxlabel("root-mean-square error")
     figure.supylabel("KL, nats")
-    for (group, steps), axis in zip(itertools.product(groups, STEPS), axes.flat, strict=True):
+    for (group, steps), axis in zip(itertools.product(groups, lengths), axes.flat, strict=True):
         shown = [row for row in rows if (row["group"], row["steps"]) == (group, steps)]
         axis.set_visible(bool(shown))
         if shown:
@@ -161,7 +162,7 @@ def draw(runs, path):
             axis.set_title(f"{group}, {steps:,} steps", fontsize=10)
     lines = {line.get_label(): line for axis in axes.flat for line in axis.lines}
     names = sorted(name for name in lines if not name.startswith("_"))
-    figure.legend([lines[n] for n in names], names, loc="outside upper center", ncols=len(names))
+    figure.legend([lines[n] for n in names], names, loc="outside upper center", ncols=3)
     figure.savefig(path, dpi=100)
     plt.close(figure)
 

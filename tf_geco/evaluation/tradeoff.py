@@ -90,7 +90,7 @@ def rate_distortion(
     options: dict[str, Any] = {"seed": seed, "batch_size": batch_size}
     name, rows = model.objective.constraints[0].name, []
     try:
-        with late_bar(len(asked), verbose) as advance:
+        with late_bar(len(asked), verbose, "tolerance") as advance:
             for tolerance in asked:
                 chosen.assign(tolerance)
                 rows.append(_point(model, data, name, options))

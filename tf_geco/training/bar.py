@@ -10,14 +10,17 @@ PATIENCE = 5.0  # seconds after which people want to know
 
 
 @contextmanager
-def late_bar(total: int | None, verbose: bool | str) -> Iterator[Callable[[int], None]]:
-    """Yields a function that counts examples, and shows Keras's progress bar.
+def late_bar(
+    total: int | None, verbose: bool | str, unit: str = "example"
+) -> Iterator[Callable[[int], None]]:
+    """Yields a function that counts, and shows Keras's progress bar.
 
     Args:
         total: Their number, or `None` if it is not known.
         verbose: Whether to show it; `"auto"` for once the work has taken five seconds.
+        unit: What is counted.
     """
-    bar = keras.utils.Progbar(total, unit_name="example")
+    bar = keras.utils.Progbar(total, unit_name=unit)
     start = time.monotonic()
     done = 0
 

@@ -35,6 +35,7 @@ def test_code_runs(name, tmp_path, monkeypatch):
     pairs = {"context": contexts, "target": rng.random((4, 28, 28, 1), "float32")}
     given = {
         "sequences": rng.random((64, 64, 1), "float32"),
+        **{name: rng.random((8, 28, 28, 1), "float32") for name in ("images", "validation", "new")},
         "contexts": contexts,
         "pairs": tf.data.Dataset.from_tensors(pairs),
     }

@@ -50,10 +50,22 @@ def loss(model, kl, error):
         return nll + beta * kl + penalty
     constraint = objective.constraints[0]
     kappa = float(constraint.tolerance_at(objective.step))
+    if objective.range is not None:
+        return kl + pull(objective, kappa) * (error - kappa**2) + penalty
     if constraint.name != "reconstruction_error":
         return kl + float(objective.multiplier[0]) * (error - kappa) + penalty
     weight = values / 2 / kappa**2 if objective.scaled else 1.0
     return kl + float(objective.multiplier[0]) * weight * (error - kappa**2) + penalty
+
+
+def pull(objective, kappa):
+    """Returns what one unit of violation adds at a tolerance: between the ends, in logarithms."""
+    readings = objective.curve()[0].numpy()
+    if not np.isfinite(readings).all():  # not all levels were drawn yet
+        return np.exp(np.log(objective.pull).mean())
+    readings = np.minimum.accumulate(readings[::-1])[::-1]
+    place = np.interp(kappa, readings, np.linspace(0, 1, len(readings)))
+    return np.exp(np.interp(place, [0, 1], np.log(objective.pull)))
 
 
 def recall(x, y, outputs):

@@ -33,8 +33,8 @@ class Chosen(LatentVariableModel):
     def tolerance(self) -> float:
         """The tolerance with which a model of a range is used where nobody says another.
 
-        `reconstruct`, `predict`, `score` and all of `tf_geco.evaluation` go by it; assign to it.
-        `fit` and `evaluate` see the whole range.
+        `reconstruct`, `predict`, `score`, `evaluate`, validation and all of `tf_geco.evaluation` go
+        by it; assign to it. Training sees the whole range.
 
         Raises:
             ValueError: If the objective has no range, or the tolerance is not within it.
@@ -98,7 +98,7 @@ class Chosen(LatentVariableModel):
 
     def levels(self, x: Any, training: bool) -> dict[str, tf.Tensor]:
         """Returns a level for each example, where the objective asks for a range."""
-        if self.objective.range is None:
+        if self.objective.range is None or not training:
             return {}
         size = tf.shape(tf.nest.flatten(x)[0])[0]
         return {"level": self.objective.draw(size, self.make_seed(None, training))}

@@ -2,7 +2,10 @@
 
 from typing import Any
 
+import tensorflow as tf
+
 from tf_geco.constraints import Constraint, Range
+from tf_geco.objectives.sums import Sums
 
 
 class Asking:
@@ -42,3 +45,7 @@ class Asking:
     def entries(self) -> int:
         """How many sums there are: one for each constraint, and last the cost."""
         return len(self.constraints) + 1
+
+    def knows(self, sums: Sums) -> tf.Tensor:
+        """Returns whether sums of an evaluation say all that its value is made of."""
+        return tf.reduce_all(sums.known)

@@ -39,15 +39,15 @@ class EveryTolerance(GECO):
     keeps that curve, and a tolerance is served at the level where the curve has it. The weights
     w(u) balance the levels (`tf_geco.objectives.levels`).
 
-    In the logs, `kl` is the mean over the range, and the two ends are constraints of their own,
-    named by their tolerances.
+    In the logs of a training, `kl` is the mean over the range, and the two ends are constraints of
+    their own, named by their tolerances.
 
     Args:
         constraints: A list of one constraint, whose tolerance is a `tf_geco.Range`.
         **options: Those of `GECO`, but for `cost`, `hold_on` and `scaled`.
 
     Call arguments:
-        outputs: As for `GECO`, and `"level"`: the level of each example, `[B]`.
+        outputs: As for `GECO`, and in training `"level"`: the level of each example, `[B]`.
 
     Raises:
         ValueError: If there is another constraint, or an option that a range does not have.
@@ -60,6 +60,7 @@ class EveryTolerance(GECO):
     def __init__(self, constraints: list[Constraint], **options: Any) -> None:
         check_range(constraints, options)
         super().__init__(constraints, **options)
+        self._has_levels = False
 
     @property
     def range(self) -> Range | None:
@@ -83,8 +84,8 @@ class EveryTolerance(GECO):
 
     @property
     def entries(self) -> int:
-        """Two ends, K levels of the constraint and of the cost, and the cost of all."""
-        return 2 + 2 * NUMBER + 1
+        """Two ends, K levels of constraint and of cost, the constraint in use, the cost of all."""
+        return 2 + 2 * NUMBER + 2
 
     def build_state(self, outputs_shape: Any) -> None:
         """Creates the chosen tolerance and the calibrated curve besides."""
@@ -106,25 +107,47 @@ class EveryTolerance(GECO):
         sample_weight: tf.Tensor | None = None,
     ) -> Sums:
         """Returns the sums of a batch: of the ends, of each level, and the cost of all."""
-        if "level" not in outputs:
-            raise ValueError(
-                "With a range the outputs need the `level` of each example: "
-                "`level = objective.draw(batch_size, seed)`, then `model(x, level=level)`. "
-                f"Received: outputs {sorted(outputs)}."
-            )
+        self._has_levels = "level" in outputs
         measured, counts = self.constraints[0](x, y=y, outputs=outputs)
         spent, spent_counts = self._cost(x, y, outputs, cost)
-        member = tf.unstack(members(outputs["level"]), axis=1)
-        at_level = [_product(part, counts) for part in member]
-        values = [measured] * (2 + NUMBER) + [spent] * (NUMBER + 1)
-        of_cost = [_product(part, spent_counts) for part in member]
-        every = [at_level[0], at_level[-1], *at_level, *of_cost, spent_counts]
+        nowhere = [tf.zeros_like(measured)] * NUMBER
+        where = tf.unstack(members(outputs["level"]), axis=1) if self._has_levels else nowhere
+        at_level, of_cost = ([_product(m, n) for m in where] for n in (counts, spent_counts))
+        in_use = nowhere[0] if self._has_levels else counts
+        values = [measured] * (2 + NUMBER) + [spent] * NUMBER + [measured, spent]
+        every = [at_level[0], at_level[-1], *at_level, *of_cost, in_use, spent_counts]
         return Sums.of(values, every, sample_weight)
 
+    def update(self, sums: Sums, accept: tf.Tensor | bool = True, micro_batches: int = 1) -> None:
+        """Takes one step of the state, as `GECO.update`.
+
+        Raises:
+            ValueError: If the outputs of the batch had no levels.
+        """
+        if not self._has_levels:
+            raise ValueError(
+                "To train for a range the model needs a level for each example: "
+                "`model(x, training=True, level=objective.draw(batch_size, seed))`. "
+                "Received: outputs without a `level`."
+            )
+        super().update(sums, accept, micro_batches)
+
     def value(self, sums: Sums) -> tf.Tensor:
-        """Returns the loss: that of each level, balanced, in the shares in which they came."""
+        """Returns the loss of a training, or of an evaluation at the chosen tolerance."""
+        return tf.where(self._is_used(sums), self._lagrangian(sums), self._balanced(sums))
+
+    def _lagrangian(self, sums: Sums) -> tf.Tensor:
+        """Returns cost and constraint of a model in use, by the pull of its level."""
+        chosen = tf.convert_to_tensor(self.chosen)
+        strict, loose = tf.unstack(tf.math.log(self.pull))
+        share = (self.level(chosen) + 1.0) / 2.0
+        violation = self.constraints[0].at(chosen).violation(sums.safe_means[-2], self.step)
+        return sums.safe_means[-1] + tf.exp(strict + share * (loose - strict)) * violation
+
+    def _balanced(self, sums: Sums) -> tf.Tensor:
+        """Returns the loss of each level, balanced, in the shares in which they came."""
         mean, cost = _levels(sums.safe_means)
-        shares = _levels(sums.counts)[1] / sums.counts[-1]
+        shares = tf.math.divide_no_nan(_levels(sums.counts)[1], sums.counts[-1])
         averaged = self.averaged
         known = averaged.known[-1]
         seen = tf.where(known, averaged.safe_means, tf.stop_gradient(sums.safe_means))
@@ -133,6 +156,27 @@ class EveryTolerance(GECO):
         pulled = self.pulls * (scale + tf.abs(violations(self._rungs, usual, self.step)))
         lagrangians = cost + self.pulls * violations(self._rungs, mean, self.step)
         return tf.reduce_sum(shares * weights(usual_cost, pulled) * lagrangians)
+
+    def readings(self, sums: Sums, training: bool = True) -> dict[str, tf.Tensor]:
+        """Returns what was measured: in training at the ends, else at the chosen tolerance."""
+        if training:
+            return super().readings(sums)
+        return {self.constraints[0].name: self.constraints[0].reading(sums.means[-2])}
+
+    def verdict(self, sums: Sums) -> dict[str, tf.Tensor]:
+        """Returns `{"feasible": 1}` if both ends hold, or in use the chosen tolerance."""
+        chosen = self.constraints[0].at(tf.convert_to_tensor(self.chosen))
+        holds = tf.cast(chosen.excess(sums.means[-2], self.step) <= self.band, tf.float32)
+        ends = super().verdict(sums)["feasible"]
+        return {"feasible": tf.where(self._is_used(sums), holds, ends)}
+
+    def knows(self, sums: Sums) -> tf.Tensor:
+        """Returns whether the constraint in use and the cost are known."""
+        return tf.reduce_all(sums.known[-2:])
+
+    def _is_used(self, sums: Sums) -> tf.Tensor:
+        """Returns whether the sums are of a model in use, at the chosen tolerance."""
+        return sums.counts[-2] > 0.0
 
     @property
     def pulls(self) -> tf.Tensor:

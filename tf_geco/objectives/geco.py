@@ -45,7 +45,7 @@ class GECO(Objective):
 
     Args:
         constraints: List of `tf_geco.constraints.Constraint`, with different names; or one with a
-            `tf_geco.Range`, all of whose tolerances a `tf_geco.VAE` then serves.
+            `tf_geco.Range`, which a `tf_geco.VAE` serves.
         rule: How log lambda answers, by default `PlannedPace()`.
         scaled: Whether each constraint enters loss and rule relative to its tolerance and in nats.
             `False` is the form that the paper prints; `algorithm_1` sets it with its rule.
@@ -234,8 +234,7 @@ class GECO(Objective):
     def logs(self) -> dict[str, tf.Tensor]:
         """Returns lambda and C_ma by constraint, and beta = 1 / lambda if there is just one."""
         by_name = {"lambda": self.multiplier, "C_ma": self.violations()}
-        if self.gap is not None:
-            by_name["gap"] = self.gap.known
+        by_name |= {} if self.gap is None else {"gap": self.gap.known}
         if len(self.asked) == 1:
             logs = {name: values[0] for name, values in by_name.items()}
             return {**logs, "beta": 1.0 / logs["lambda"]}

@@ -224,7 +224,7 @@ class Objective(Asking, Saved):
             return means[-1]
         return self.cost.weight(self.step) * self.cost.violation(means[-1], self.step)
 
-    def readings(self, sums: Sums) -> dict[str, tf.Tensor]:
+    def readings(self, sums: Sums, training: bool = True) -> dict[str, tf.Tensor]:
         """Returns what each constraint measured on average, in its own unit, by name."""
         means = tf.unstack(sums.means, num=self.entries)[: len(self.asked)]
         every = zip(self.names, self.asked, means, strict=True)

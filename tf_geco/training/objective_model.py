@@ -89,7 +89,7 @@ class ObjectiveModel(NativeModel):
         return target
 
     def levels(self, x: Any, training: bool) -> dict[str, tf.Tensor]:
-        """Returns `{"level": [B]}` for `call`, where the objective asks for a range."""
+        """Returns `{"level": [B]}` for `call`, where training is for a range."""
         return {}
 
     def check_input(self, x: Any) -> None:

@@ -66,13 +66,13 @@ class Progress(keras.metrics.Metric):
         loss, trained, penalty, skipped = tf.unstack(tf.convert_to_tensor(self.batches))
         loss = loss / trained
         if not training:
-            known = tf.reduce_all(sums.known)
+            known = self.objective.knows(sums)
             evaluated = tf.where(known, self.objective.value(sums), float("nan"))
             loss = tf.where(trained > 0.0, loss, evaluated)
         return {
             self.cost_name: self.objective.cost_of(sums.means),
             "loss": loss + penalty / sums.counts[-1],
-            **self.objective.readings(sums),
+            **self.objective.readings(sums, training),
             **self.objective.verdict(sums),
             "skipped": skipped,
         }

@@ -217,6 +217,24 @@ def step_time() -> str:
     return grid(("networks", "`steps_per_execution`", "ELBO", "GECO"), rows)
 
 
+def every_tolerance() -> str:
+    """Returns error and KL of one training, and of a training for each tolerance."""
+    runs, rows = read("every_tolerance")["runs"], []
+    for key in [key for key in runs if key.endswith(", every")]:
+        cell, one = key.removesuffix(", every"), runs[key]
+        kappas = [name.split(", ")[1] for name in runs if name.startswith(f"{cell}, 0")]
+        for index, kappa in enumerate(kappas):
+            alone, asked = runs[f"{cell}, {kappa}"], float(kappa)
+            ratios = [one[part]["error"][index] for part in ("train", "held_out")]
+            kl, other = one["train"]["kl"][index], alone["kl"][0]
+            squares = (f"{(error / asked) ** 2:.2f}" for error in [*ratios, alone["error"][0]])
+            found, held_out, ratio = squares
+            rows.append([cell, kappa, found, f"{kl:.1f}", ratio, f"{other:.1f}"])
+            rows[-1] += [f"{kl / other:.2f}", held_out]
+    head = "cell", "kappa", "RE / kappa^2", "KL", "alone: RE / kappa^2", "alone: KL", "score"
+    return grid((*head, "held out, calibrated"), rows)
+
+
 def faults() -> str:
     """Returns what was tried to break the promises, and what was found."""
     rows = [row for section in read("faults").values() for row in section["rows"]]
@@ -231,6 +249,7 @@ TABLES: dict[str, Callable[[], str]] = {
         breadth,
         constraints,
         conv_draw,
+        every_tolerance,
         faults,
         fixed_error,
         holes,

@@ -130,6 +130,17 @@ def test_beyond_twice_the_likeliest_lambda_it_grows_like_the_root_of_time():
     assert float(scheduled(tf.constant(speed), before, error)) == np.float32(speed)
 
 
+def test_lambda_counts_in_its_unit():
+    """A constraint without the scale of a likelihood is slowed down later, by its unit."""
+    u, error = tf.constant([2.0, 2.0 + np.log(60.0)], tf.float32), tf.constant([0.5, 0.5])
+    plan = {"first": tf.constant(True), "step": tf.constant(0), "steps": tf.constant(3000)}
+    bounds = {"low": tf.constant(LOW, tf.float32), "high": tf.constant(HIGH, tf.float32)}
+    unit = tf.constant([0.0, np.log(60.0)], tf.float32)
+    after, _ = PlannedPace()(u, error, tf.zeros((2, 2)), unit=unit, **plan, **bounds)
+    expected = 10.0 * 0.5 / 900.0 * (2.0 * np.exp(-2.5)) ** 2
+    np.testing.assert_allclose(after - u, expected, rtol=2e-3)
+
+
 def test_far_above_the_tolerance_a_rise_is_followed_with_the_pace_and_a_fall_at_once():
     followed = tf.constant([2.0, 2.0, 2.0, -1.0, -1.0, 0.0])
     error = tf.constant([3.0, 2.005, 1.0, 2.0, 0.05, -2.0])

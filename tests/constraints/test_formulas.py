@@ -157,3 +157,15 @@ def test_the_numbers_that_a_constraint_makes_of_a_mean(case):
     np.testing.assert_allclose(found, [bound, scale, nats, nats / scale], rtol=1e-6)
     found = [getattr(constraint, name)(mean) for name in ("violation", "excess", "error")]
     np.testing.assert_allclose(found, [violation, relative, log], rtol=1e-5)
+
+
+def test_accuracy_at_lambda_one_is_an_exponential_likelihood_likeliest_at_its_tolerance():
+    """lambda E / s - log lambda, of E = -log p with the mean s, is least at lambda = 1."""
+    constraint = ClassificationAccuracy(0.95, small_classifier())
+    assert constraint.is_likelihood
+    assert not ClassificationAccuracy(0.9, small_classifier(), proxy="probability").is_likelihood
+    grid = np.geomspace(0.1, 10.0, 201)
+    for energy in (0.05, 0.1):
+        loss = grid * constraint.weight() * energy - constraint.nats() * np.log(grid)
+        excess = math.log(energy / constraint.scale())
+        assert abs(math.log(grid[loss.argmin()]) + excess) < 0.03

@@ -127,6 +127,17 @@ class ClassificationAccuracy(Constraint):
         return 1.0 - self.tolerance_at(step)
 
     @property
+    def is_likelihood(self) -> bool:
+        """Whether its gradient is that of one: yes, but for the proxy `"probability"`.
+
+        At lambda = 1 the loss has -log(l^T c) / (1 - kappa). That is a likelihood in which
+        -log(l^T c) is exponentially distributed with the mean 1 - kappa, as a squared error of two
+        values is, for which D / 2 = 1. So lambda = 1 is the likeliest at the tolerance, and at any
+        error the likeliest is the one at which lambda times the error's ratio is 1.
+        """
+        return self.proxy == "log_probability"
+
+    @property
     def is_ratio(self) -> bool:
         """Yes: what is missing to 1, over what may be missing."""
         return True

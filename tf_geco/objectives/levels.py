@@ -27,12 +27,18 @@ def drawn(size: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
     """
     shares = STRICT_OFTENER ** (-positions() / 2.0)
     borders = tf.constant(np.cumsum(shares)[:-1] / shares.sum(), tf.float32)
-    start, order = tf.unstack(tf.random.experimental.stateless_split(seed, 2))
-    places = tf.range(size, dtype=tf.float32) + tf.random.stateless_uniform([], start)
+    start, order = tf.unstack(tf.random.experimental.stateless_split(seed, 2, alg="philox"))
+    places = tf.range(size, dtype=tf.float32) + uniform([], start)
     places /= tf.cast(size, tf.float32)
     index = tf.reduce_sum(tf.cast(places[:, tf.newaxis] >= borders, tf.int32), axis=1)
-    shuffled = tf.argsort(tf.random.stateless_uniform([size], order))
+    shuffled = tf.argsort(uniform([size], order))
     return tf.gather(tf.constant(positions()), tf.gather(index, shuffled))
+
+
+def uniform(shape: list, seed: tf.Tensor) -> tf.Tensor:
+    """Returns numbers between 0 and 1, the same by XLA and without it, as only integers are."""
+    integers = tf.random.stateless_uniform(shape, seed, None, None, tf.int32, alg="philox")
+    return 0.5 + tf.cast(integers, tf.float32) / 2.0**32
 
 
 def members(level: tf.Tensor) -> tf.Tensor:

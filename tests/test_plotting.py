@@ -80,6 +80,11 @@ FIGURES = {
         {"transitions": FOUND},
         [{"a"}, {"temperature", "t_c^{1}", "u(t)"}, {"temperature", "t_c^{2}", "partial"}],
     ),
+    "rate_distortion": (
+        ({"data": SimpleNamespace(readings=[0.1, 0.2], kl=[9.0, 1.0], name="an_error")},),
+        {"limit": ([0.1, 0.2], [5.0, 0.5])},
+        [{"data", "limit", "an error"}],
+    ),
     "samples_grid": (({"data": IMAGES, "samples": IMAGES},), {}, [{"data", "samples"}]),
     "tolerance_guide": (
         (tf_geco.tolerance_guide(IMAGES.astype("float32")),),

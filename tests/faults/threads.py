@@ -35,6 +35,7 @@ def seeded(case, model):
 def decoded(served, case, model):
     """Returns the exported signature without noise: number -> array."""
     context = {} if case.context_shape is None else {"context": case.data(4)["context"]}
+    context |= case.served()
     context = {name: tf.constant(part) for name, part in context.items()}
 
     def decode(number):
@@ -49,6 +50,7 @@ def sampled(served, case):
     given = {"n": tf.constant(4)}
     if case.context_shape is not None:
         given = {"context": tf.constant(case.data(4)["context"])}
+    given |= {name: tf.constant(part) for name, part in case.served().items()}
     return lambda _: served.signatures["sample"](**given)["samples"].numpy().tobytes()
 
 

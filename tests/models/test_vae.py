@@ -24,6 +24,28 @@ def test_data_of_any_rank(shape):
     assert model.sample(3).shape == (3, *shape)
 
 
+def stream(kind, data):
+    dataset = tf.data.Dataset.from_tensor_slices(data).batch(8)
+    return dataset if kind == "data set" else ((batch,) for batch in dataset)
+
+
+@pytest.mark.parametrize("kind", ["data set", "generator"])
+def test_a_stream_is_not_asked_to_shuffle(kind, recwarn):
+    model, data = MODELS["dense"].compiled(), MODELS["dense"].data()
+    model.fit(stream(kind, data), verbose=0)
+    assert not [warning for warning in recwarn if "shuffle" in str(warning.message)]
+
+
+def test_arrays_are_shuffled():
+    seen, data = [], MODELS["dense"].data()
+    model = MODELS["dense"].compiled(run_eagerly=True)
+    cost = model.cost
+    model.cost = lambda x, *rest: seen.append(x.numpy()) or cost(x, *rest)
+    model.fit(data, batch_size=8, verbose=0)
+    assert not np.array_equal(np.concatenate(seen), data)
+    np.testing.assert_array_equal(np.sort(np.concatenate(seen), axis=0), np.sort(data, axis=0))
+
+
 def test_kl_is_that_of_two_normals():
     model = dense_vae()
     x = MODELS["dense"].data()

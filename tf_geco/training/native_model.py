@@ -2,7 +2,7 @@
 
 import inspect
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import keras
@@ -21,6 +21,8 @@ from tf_geco.training.progress import Progress
 from tf_geco.training.scores import scored
 from tf_geco.training.watch import Watch
 
+# Data that come in an order of their own.
+STREAMS = (tf.data.Dataset, tf.distribute.DistributedDataset, Iterator)
 CARRIED = "carried_"  # begins the names of arrays in a file that are no weights of the model
 
 
@@ -39,6 +41,8 @@ class NativeModel(BuiltBySpec):
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """Trains, as `keras.Model.fit`; the objective learns how many steps there will be."""
         given = self._given(super().fit, args, kwargs)
+        # Left to its default, Keras asks to shuffle these and then warns that it cannot.
+        given.setdefault("shuffle", not isinstance(given.get("x"), STREAMS))
         self._refuse_unvalidated(given)
         self._warn_of_averages(given)
         callbacks: Any = given.pop("callbacks", None) or []

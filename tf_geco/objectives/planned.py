@@ -3,8 +3,10 @@
 from typing import Any
 
 import keras
+import tensorflow as tf
 
 from tf_geco.checks import positive_integer
+from tf_geco.multipliers.pace import memory
 from tf_geco.strategies import add_state
 
 
@@ -14,7 +16,10 @@ class Planned(keras.layers.Layer):
     Attributes:
         step: Number of steps taken, an int64 weight.
         planned_steps: Step at which training is planned to end, an int64 weight; 0 if not known.
+        counts_steps: Whether training is known to call `update`: that of `fit`, or a planned one.
     """
+
+    counts_steps = False
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -42,6 +47,7 @@ class Planned(keras.layers.Layer):
         Args:
             steps: Number of steps to come.
         """
+        self.counts_steps = True
         end = self.steps_taken + positive_integer(steps, "steps")
         self._set_plan(end, end)
 
@@ -50,6 +56,21 @@ class Planned(keras.layers.Layer):
         by_hand = int(self.planned_by_hand.numpy()) if self.built else self._plan[1]
         if self.steps_taken >= by_hand:
             self._set_plan(self.steps_taken + steps if steps else 0, by_hand)
+
+    def with_head_start(self, *encoded: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """Returns what an encoder made, of which it learns nothing in the first M steps.
+
+        The decoder learns alone then: to the mean example, whatever the latents. Else all examples
+        pull the latents there, all the same way, and with an optimizer's first full steps they pull
+        on until most units of a narrow layer of ReLUs are dead.
+
+        Args:
+            *encoded: Tensors that are returned as they are, but without a gradient for M steps.
+        """
+        if not self.counts_steps:
+            return encoded
+        learns = tf.cast(self.step, tf.float32) >= memory(self.planned_steps)
+        return tuple(tf.where(learns, part, tf.stop_gradient(part)) for part in encoded)
 
     def _set_plan(self, end: int, by_hand: int) -> None:
         """Keeps the step at which training ends, which rules take as a time scale."""

@@ -144,6 +144,7 @@ class ObjectiveModel(NativeModel):
                 f"Received: loss={self.loss!r}."
             )
         self.objective.serve(self)
+        self.objective.counts_steps = True
         self.jit_compile = chosen_xla(self)
         self._forward = compiled_forward(self, self.forward)
         xla, self.jit_compile = self.jit_compile, self._forward == self.forward and self.jit_compile

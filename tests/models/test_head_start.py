@@ -1,0 +1,78 @@
+"""The law of the head start: the decoder learns before the encoder, and nothing else changes."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.catalogue import MODELS, dense_vae
+
+VAES = [name for name, case in MODELS.items() if hasattr(case.build(), "posterior_layer")]
+HEAD_START = 10  # steps, of a training of 200 or fewer
+
+
+def encoding(model):
+    """Returns what makes the latents: encoder, posterior, prior, gate."""
+    parts = [model.encoder, model.posterior_layer, model.prior_layer, model.encoder_gate]
+    return [v for part in parts if part is not None for v in part.trainable_variables]
+
+
+def values(variables):
+    return [variable.numpy() for variable in variables]
+
+
+def moved(before, variables):
+    return [not np.array_equal(old, new) for old, new in zip(before, variables, strict=True)]
+
+
+def fitted(model, data, steps, **options):
+    batches = tf.data.Dataset.from_tensor_slices(data).batch(8).repeat()
+    model.fit(batches, steps_per_epoch=steps, verbose=0, **options)
+
+
+@pytest.mark.parametrize("name", VAES)
+def test_the_decoder_learns_first_then_all_do(name):
+    model, data = MODELS[name].compiled(jit_compile=False), MODELS[name].data()
+    model.objective.plan(40)
+    encoder, decoder = encoding(model), model.decoder.trainable_variables
+    before = values(encoder), values(decoder)
+    fitted(model, data, HEAD_START)
+    assert not any(moved(before[0], values(encoder)))
+    assert any(moved(before[1], values(decoder)))
+    fitted(model, data, 2)
+    assert any(moved(before[0], values(encoder)))
+
+
+@pytest.mark.parametrize("name", VAES)
+def test_it_changes_no_value(name):
+    model, data, found = MODELS[name].build(), MODELS[name].data(), []
+    for counts_steps in (False, True):
+        model.objective.counts_steps = counts_steps
+        model.seed_generator.state.assign([1, 2])
+        found.append(model(data, training=True))
+    keras.tree.map_structure(np.testing.assert_array_equal, *found)
+
+
+def test_a_loop_that_counts_no_steps_has_none():
+    model, data = dense_vae(), MODELS["dense"].data()
+    with tf.GradientTape() as tape:
+        outputs = model(data, training=True)
+        loss = tf.reduce_mean(outputs["kl"]) + tf.reduce_mean(outputs["reconstruction"])
+    gradients = tape.gradient(loss, encoding(model))
+    assert all(np.any(gradient.numpy() != 0) for gradient in gradients)
+
+
+def test_a_planned_loop_has_one():
+    model, data = dense_vae(), MODELS["dense"].data()
+    model.objective.plan(100)
+    with tf.GradientTape() as tape:
+        kl = tf.reduce_mean(model(data, training=True)["kl"])
+    assert not any(np.any(g) for g in tape.gradient(kl, encoding(model)) if g is not None)
+
+
+def test_training_goes_on_where_it_stopped_without_another():
+    model, data = MODELS["dense"].compiled(jit_compile=False), MODELS["dense"].data()
+    fitted(model, data, 20)
+    before = values(encoding(model))
+    fitted(model, data, 1)
+    assert any(moved(before, values(encoding(model))))

@@ -178,6 +178,24 @@ def holes() -> str:
     return grid(["", *errors, "average KL, nats", "marginal KL, nats"], rows)
 
 
+def head_start() -> str:
+    """Returns what GECO reached by default, without the head start, and with smaller means."""
+    runs = read("head_start")["runs"]
+    variants = ("default", "without head start", "means x 0.1")
+    rows = []
+    for cell, _, seed in (key.split("; ") for key in runs if "; default; " in key):
+        found = [runs.get(f"{cell}; {variant}; {seed}") for variant in variants]
+        rows.append([f"{cell} ({seed})", *(_start(run) if run else "" for run in found)])
+    return grid(("cell", *variants), rows)
+
+
+def _start(run: dict[str, float]) -> str:
+    """Returns RE over what was allowed, and KL, in bold where the tolerance is missed."""
+    dead = f", {run['dead']} of 16 units dead" if "dead" in run else ""
+    text = f"{run['ratio']:.2f}, {run['kl']:.1f} nats{dead}"
+    return text if run["ratio"] <= MET else f"**{text}**"
+
+
 def fixed_error() -> str:
     """Returns what the same error costs by three objectives."""
     record = read("fixed_error")
@@ -252,6 +270,7 @@ TABLES: dict[str, Callable[[], str]] = {
         every_tolerance,
         faults,
         fixed_error,
+        head_start,
         holes,
         nll_scale,
         no_sweep,

@@ -1,18 +1,22 @@
 """The shape of the package: floors and public names."""
 
 import ast
+import configparser
 import importlib
+import importlib.metadata
 import inspect
 import pkgutil
 from pathlib import Path
 
+import keras
 import pytest
+import tensorflow as tf
 
 import tf_geco
 
 ROOT = Path(__file__).parent.parent
 FLOORS = [
-    {"checks"},
+    {"checks", "versions"},
     {"configs", "dtypes", "schedules", "strategies"},
     {"constraints", "multipliers", "distributions", "networks", "theory", "plotting", "datasets"},
     {"posteriors", "objectives"},
@@ -89,3 +93,30 @@ def test_public_names_are_listed_documented(name):
     assert len(set(module.__all__)) == len(module.__all__)
     for public in module.__all__:
         assert getattr(module, public).__doc__, f"{name}.{public} has no docstring"
+
+
+def bounds(lines):
+    """Returns the version of each requirement, by name: `a >= 1.2` and `a == 1.2.*` are alike."""
+    parts = [line.partition("#")[0].split() for line in lines]
+    return {p[0]: p[2].removesuffix(".*") for p in parts if len(p) == 3}
+
+
+def test_the_oldest_set_is_that_of_the_lower_bounds():
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    declared = bounds(setup["options"]["install_requires"].splitlines())
+    tested = bounds((ROOT / ".ci" / "oldest.txt").read_text().splitlines())
+    # Keras 2 under its other name must be of TensorFlow's own minor version.
+    assert tested.pop("tf_keras") == tested["tensorflow"]
+    assert tested == declared
+
+
+def test_versions_are_those_of_what_is_installed(capsys):
+    tf_geco.show_versions()
+    printed = dict(line.split(":", 1) for line in capsys.readouterr().out.splitlines())
+    printed = {name: value.strip() for name, value in printed.items()}
+    assert printed["tf_geco"] == tf_geco.__version__ == importlib.metadata.version("tf_geco")
+    assert printed["keras"] == keras.__version__
+    assert printed["tensorflow"] == tf.__version__
+    assert printed["precision"] == "float32"
+    assert "CPU" in printed["devices"]

@@ -22,8 +22,9 @@ from tf_geco.constraints import Range
 from tf_geco.evaluation import tolerance_guide
 from tf_geco.models import VAE, ConvDRAW
 from tf_geco.objectives import ELBO, GECO
+from tf_geco.versions import installed, show_versions
 
-__version__ = "0.1.0"
+__version__ = installed("tf_geco")
 __all__ = [
     "ELBO",
     "GECO",
@@ -41,6 +42,7 @@ __all__ = [
     "objectives",
     "plotting",
     "posteriors",
+    "show_versions",
     "theory",
     "tolerance_guide",
 ]

@@ -12,7 +12,7 @@ import tf_geco
 
 ROOT = Path(__file__).parent.parent
 FLOORS = [
-    {"checks"},
+    {"checks", "compiled"},
     {"configs", "dtypes", "schedules", "strategies"},
     {"constraints", "multipliers", "distributions", "networks", "theory", "plotting", "datasets"},
     {"posteriors", "objectives"},

@@ -1,10 +1,13 @@
 """All that a `tf.distribute` strategy changes: the one file that a new strategy touches."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import keras
 import tensorflow as tf
+
+from tf_geco.compiled import compiled
 
 
 def has_accelerator() -> bool:
@@ -147,45 +150,35 @@ def strategy_of(model: Any) -> tf.distribute.Strategy:
     return getattr(model, "distribute_strategy", None) or tf.distribute.get_strategy()
 
 
-def on_replicas(model: Any, function: Callable) -> Callable:
-    """Returns `function(x, *rest)` compiled to run on every replica of the model's strategy.
+def on_replicas(model: Any, function: Callable, *fixed: Any) -> Callable:
+    """Returns a function of (x, *rest), compiled to run on every replica of the model's strategy.
 
     Each replica gets its share of the examples x and all of the rest.
 
     Args:
-        model: A model; one without a strategy runs where it is.
-        function: (x, *rest) -> structure of tensors.
+        model: A model, which keeps what is compiled; one without a strategy runs where it is.
+        function: (model, *fixed, x, *rest) -> structure of tensors; see `compiled`.
+        *fixed: Further arguments that can be hashed.
 
     Returns:
         A function whose outputs have a leading axis over replicas, `[R, ...]`.
     """
     strategy = strategy_of(model)
-
-    def replica(x: Any, *rest: Any) -> Any:
-        return tf.nest.map_structure(lambda part: part[tf.newaxis], function(x, *rest))
-
-    def run(x: Any, *rest: Any) -> Any:
-        outputs = strategy.run(replica, args=(x, *rest))
-        return tf.nest.map_structure(lambda part: strategy.gather(part, 0), outputs)
-
     if strategy.num_replicas_in_sync == 1:
-        step = traced(replica)
+        step = compiled(model, _replica, function, *fixed)
         return lambda x, *rest: step(tf.nest.map_structure(tf.convert_to_tensor, x), *rest)
-    step = traced(run)
+    step = compiled(model, _replicas, function, *fixed)
     return lambda x, *rest: step(_shards(strategy, x), *rest)
 
 
-def traced(function: Callable) -> Callable:
-    """Returns a function that is compiled for the shapes of its first call, and only for them."""
-    concrete: Any = None
+def _replica(model: Any, function: Callable, *arguments: Any) -> Any:
+    return tf.nest.map_structure(lambda part: part[tf.newaxis], function(model, *arguments))
 
-    def run(*arguments: Any) -> Any:
-        nonlocal concrete
-        if concrete is None:
-            concrete = tf.function(function).get_concrete_function(*arguments)
-        return concrete(*arguments)
 
-    return run
+def _replicas(model: Any, function: Callable, *arguments: Any) -> Any:
+    strategy = strategy_of(model)
+    outputs = strategy.run(functools.partial(_replica, model, function), args=arguments)
+    return tf.nest.map_structure(lambda part: strategy.gather(part, 0), outputs)
 
 
 def _shards(strategy: tf.distribute.Strategy, x: Any) -> Any:

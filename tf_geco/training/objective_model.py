@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from tf_geco.checks import positive_integer
+from tf_geco.compiled import Compiled
 from tf_geco.objectives.objective import Objective
 from tf_geco.objectives.sums import Sums
 from tf_geco.strategies import (
@@ -74,6 +75,7 @@ class ObjectiveModel(NativeModel):
         self.max_skipped = positive_integer(max_skipped, "max_skipped")
         self.progress = Progress(self.cost_name if objective.cost is None else "cost", objective)
         self.watch = Watch(self.max_skipped)
+        self.compiled_functions = Compiled()
         self._forward = self.forward
 
     def cost(self, x: Any, y: Any, outputs: Any) -> Any:

@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tf_geco.compiled import compiled
 from tf_geco.training.bar import late_bar
 from tf_geco.training.noise import seeded
 
@@ -15,7 +16,7 @@ def scored(
 ) -> dict[str, np.ndarray]:
     """Returns what `model.score_batch` makes of all examples, see `ObjectiveModel.score`."""
     batches, total = batches_of(x, y, batch_size)
-    step = tf.function(model.score_batch, reduce_retracing=True)
+    step = compiled(model, type(model).score_batch, reduce_retracing=True)
     kept: list[dict] = []
     with seeded(model, seed), late_bar(total, verbose) as advance:
         for batch in batches:

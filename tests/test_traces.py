@@ -60,9 +60,9 @@ def test_a_second_call_traces_nothing_and_sees_new_weights(name, traces):
     model.set_weights(weights)
     again = uses(case, model, x)
     assert traces == []
-    for name, part in first.items():
-        assert not np.allclose(moved[name], part), name
-        np.testing.assert_allclose(again[name], part, rtol=1e-5, err_msg=name)
+    for use, part in first.items():
+        assert not np.allclose(moved[use], part), use
+        np.testing.assert_allclose(again[use], part, rtol=1e-5, err_msg=use)
 
 
 def test_a_tolerance_is_seen_without_a_trace(traces):
@@ -146,3 +146,11 @@ def test_replicas_trace_once_too(traces):
     traces.clear()
     assert evaluation.average_kl(model, case.data(), batch_size=8) == first
     assert traces == []
+
+
+@pytest.mark.parametrize(("asked", "expected"), [("auto", False), (False, False), (True, True)])
+@pytest.mark.parametrize("kind", ["train", "test", "predict"])
+def test_xla_is_as_the_user_says_and_left_out_on_cpus(kind, asked, expected):
+    model = NETWORKS["dense"].compiled(jit_compile=asked)
+    getattr(model, f"make_{kind}_function")()
+    assert model.jit_compile is expected

@@ -82,15 +82,6 @@ def apply_gradients(
         context.merge_call(where_replicas_meet, args=(accept, gradients))
 
 
-def chosen_xla(model: keras.Model) -> bool:
-    """Returns whether to compile by XLA: as the user says, else where there is an accelerator.
-
-    On a CPU it takes longer to compile than it saves, and steps are no faster.
-    """
-    asked = (model.get_compile_config() or {}).get("jit_compile", "auto")
-    return bool(model.jit_compile) and (asked != "auto" or has_accelerator())
-
-
 def compiled_forward(model: keras.Model, forward: Callable) -> Callable:
     """Returns a forward pass that XLA compiles by itself, if the model asks for XLA on replicas.
 
@@ -113,13 +104,17 @@ def logs_of(strategy: tf.distribute.Strategy, logs: dict[str, tf.Tensor]) -> dic
     return logs
 
 
-class BuiltBySpec(keras.Model):
-    """A model that learns the shapes of its data from their specification.
+class AsKeras(keras.Model):
+    """A model of Keras, but for two decisions, which Keras takes in private methods.
 
     Under a strategy Keras takes a batch from the iterator, which training then misses, and averages
     it over replicas only to see its shape. On several workers that fails for pairs and
-    dictionaries. This overrides a private method; `tests/test_workers.py` says when it can go.
+    dictionaries; the specification of the data says as much. `tests/test_workers.py` says when this
+    can go. And XLA, which makes steps on CPUs slower, is left out there by late versions only.
     """
+
+    def _resolve_auto_jit_compile(self) -> bool:
+        return has_accelerator() and super()._resolve_auto_jit_compile()
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
         if iterator is None or self.distribute_strategy.num_replicas_in_sync == 1:

@@ -156,7 +156,7 @@ def _error(model: Any, x: Any, mask: Any, outputs: dict) -> dict[str, Any]:
 
 
 def _nll(model: Any, x: Any, mask: Any, outputs: dict, *normal: Any) -> dict[str, Any]:
-    nll = mean_nll(model.target(x), outputs["reconstruction"], *normal, mask=mask)
+    nll = mean_nll(model.target(x), outputs["reconstruction"], normal, mask)
     return {"likelihood": nll}
 
 
@@ -169,15 +169,13 @@ def mean_squared_error(x: Any, reconstruction: tf.Tensor, mask: Any = None) -> A
     return _mean_per_example(tf.math.squared_difference(x, reconstruction), mask)
 
 
-def mean_nll(
-    x: Any, reconstruction: tf.Tensor, sigma: Any, bin_width: Any, mask: Any = None
-) -> Any:
-    """Returns the quantized negative log-likelihood per pixel of each example, `[B]`.
+def mean_nll(x: Any, reconstruction: tf.Tensor, normal: tuple, mask: Any = None) -> Any:
+    """Returns the quantized NLL per pixel, by a sigma and a width of bins, of each example, `[B]`.
 
     With a mask it is per observed pixel, and comes with which examples have any, `[B]`.
     """
     x = observed(tf.cast(x, reconstruction.dtype), reconstruction, mask)
-    scale, width = (tf.cast(number, reconstruction.dtype) for number in (sigma, bin_width))
+    scale, width = (tf.cast(number, reconstruction.dtype) for number in normal)
     return _mean_per_example(-quantized_normal_log_prob(x, reconstruction, scale, width), mask)
 
 

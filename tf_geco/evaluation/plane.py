@@ -98,7 +98,7 @@ def _terms(model: Any, x: Any, mask: Any, outputs: dict, *normal: Any) -> dict[s
     own = None if normal else _own_nll(model.likelihood, target, mask, outputs)
     return {
         "kl": outputs["kl"],
-        "nll": mean_nll(target, mean, *normal, mask=mask) if normal else own,
+        "nll": mean_nll(target, mean, normal, mask) if normal else own,
         "reconstruction_error": mean_squared_error(target, mean, mask),
     }
 

@@ -13,7 +13,6 @@ from tf_geco.objectives.sums import Sums
 from tf_geco.strategies import (
     all_finite,
     apply_gradients,
-    chosen_xla,
     compiled_forward,
     logs_of,
     refuse_parameter_servers,
@@ -146,7 +145,6 @@ class ObjectiveModel(NativeModel):
                 f"Received: loss={self.loss!r}."
             )
         self.objective.serve(self)
-        self.jit_compile = chosen_xla(self)
         self._forward = compiled_forward(self, self.forward)
         xla, self.jit_compile = self.jit_compile, self._forward == self.forward and self.jit_compile
         try:
@@ -155,9 +153,8 @@ class ObjectiveModel(NativeModel):
             self.jit_compile = xla
 
     def make_test_function(self, force: bool = False) -> Callable:
-        """Compiles by XLA only where it pays."""
+        """Compiles as Keras does, for the model that the objective serves."""
         self.objective.serve(self)
-        self.jit_compile = chosen_xla(self)
         return super().make_test_function(force)
 
     def forward(self, batch: Batch, training: bool) -> Terms:

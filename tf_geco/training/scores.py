@@ -37,8 +37,10 @@ def batches_of(x: Any, y: Any, batch_size: int) -> tuple[tf.data.Dataset, int | 
                 "A data set yields labels and masks itself: `(x, y)`. Received: a data set, and y."
             )
         return x, None
-    data = (x,) if y is None else (x, y)
-    return tf.data.Dataset.from_tensor_slices(data).batch(batch_size), len(tf.nest.flatten(x)[0])
+    batches = tf.data.Dataset.from_tensor_slices((x,) if y is None else (x, y)).batch(batch_size)
+    options = tf.data.Options()
+    options.autotune.enabled = False  # whose thread an iterator waits for at its end
+    return batches.with_options(options), len(tf.nest.flatten(x)[0])
 
 
 def as_trained(data: Any) -> Any:

@@ -38,8 +38,8 @@ PRESETS = {
     "dense": lambda: vae(tf_geco.models.dense_networks, DiagonalNormal),
     "conv": lambda: vae(tf_geco.models.conv_networks, DiagonalNormal),
     "RealNVP": lambda: vae(tf_geco.models.dense_networks, RealNVP),
-    "ConvDRAW, 4 steps": lambda: tf_geco.ConvDRAW(
-        SHAPE, objective(), steps=4, latent_channels=4, hidden_channels=16
+    "ConvDRAW, 2 steps": lambda: tf_geco.ConvDRAW(
+        SHAPE, objective(), steps=2, latent_channels=4, hidden_channels=8
     ),
 }
 

@@ -31,18 +31,22 @@ def generated(
     if seed is not None:
         numbers = np.random.default_rng(seed).integers(2**31 - 1, size=len(starts))
         seeds = [tf.constant(number, tf.int32) for number in numbers]
-    draw = compiled(model, _sample, size, tuple(options.items()))
+    # Numbers of NumPy would become tensors, of which nobody is told what is wrong.
+    options = {
+        k: part.item() if isinstance(part, np.generic) else part for k, part in options.items()
+    }
+    draw = compiled(model, _sample, size)
     parts = []
     with late_bar(total, verbose) as advance:
         for start, each in zip(starts, seeds, strict=True):
-            parts.append(draw(each, _rows(context, start, size)).numpy())
+            parts.append(draw(each, _rows(context, start, size), options).numpy())
             advance(size)
     return np.concatenate(parts)[:total]
 
 
-def _sample(model: Any, size: int, options: tuple, seed: Any, context: Any) -> tf.Tensor:
+def _sample(model: Any, size: int, seed: Any, context: Any, options: dict) -> tf.Tensor:
     given = {"n": size} if context is None else {"context": context}
-    return model.sample(**given, seed=seed, **dict(options))
+    return model.sample(**given, seed=seed, **options)
 
 
 def _rows(context: Any, start: int, size: int) -> tf.Tensor | None:

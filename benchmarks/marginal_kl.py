@@ -25,6 +25,7 @@ from tensorflow_probability import distributions as tfd
 
 import tf_geco
 from tf_geco import evaluation
+from tf_geco.compiled import Compiled
 from tf_geco.evaluation.batches import Batches
 from tf_geco.evaluation.coverage import draw
 from tf_geco.evaluation.log_densities import log_sum_densities
@@ -39,6 +40,7 @@ class Gaussians:
         rng = np.random.default_rng(0)
         self.mean = tf.constant(rng.normal(size=(n, d)), tf.float32)
         self.scale = tf.constant(np.exp(0.3 * rng.normal(size=(n, d)) - 0.7), tf.float32)
+        self.compiled_functions = Compiled()
 
     def posterior(self, n):
         return tfd.Independent(tfd.Normal(tf.gather(self.mean, n), tf.gather(self.scale, n)), 1)
@@ -53,6 +55,7 @@ class Flows(Gaussians):
     def __init__(self, n, d, context=256):
         self.context = tf.random.stateless_normal([n, context], [1, 2])
         self.mean = tf.zeros([1, d])
+        self.compiled_functions = Compiled()
         self.layer = tf_geco.posteriors.RealNVP(d, couplings=4, hidden=128)
         self.layer.build((None, context))
         for index, weight in enumerate(self.layer.weights):

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 import tf_geco
 from tf_geco.datasets import derived, sources
+from tf_geco.datasets.pipelines import Stream
 
 OFFLINE = [
     name for name in tf_geco.datasets.list_names() if name not in ("mnist", "cifar10", "celeb_a")
@@ -186,6 +187,13 @@ def test_training_batches_are_full_and_cover_the_examples_once():
     data = tf_geco.datasets.from_arrays(np.arange(103), batch_size=10)
     seen = gathered(data)
     assert len(seen) == len(set(seen)) == 100
+
+
+def test_pipelines_have_no_autotuner_to_wait_for():
+    data = tf_geco.datasets.from_arrays(np.arange(103), batch_size=10).repeat()
+    assert data.options().autotune.enabled is False
+    stream = Stream(12, tf.data.Dataset.from_tensor_slices((np.zeros(12), np.arange(12))))
+    assert stream.batches(4, training=True, seed=0).options().autotune.enabled is False
 
 
 def test_workers_together_see_each_example_once():

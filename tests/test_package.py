@@ -16,7 +16,7 @@ import tf_geco
 
 ROOT = Path(__file__).parent.parent
 FLOORS = [
-    {"checks", "versions"},
+    {"checks", "compiled", "versions"},
     {"configs", "dtypes", "schedules", "strategies"},
     {"constraints", "multipliers", "distributions", "networks", "theory", "plotting", "datasets"},
     {"posteriors", "objectives"},

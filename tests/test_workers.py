@@ -57,8 +57,8 @@ def test_a_killed_worker_ends_the_others_by_name_and_a_restart_resumes(tmp_path)
 
 
 def test_keras_alone_still_fails(tmp_path):
-    """Once plain Keras trains on pairs on several workers, `BuiltBySpec` can go."""
+    """Once plain Keras trains on pairs on several workers, `_maybe_symbolic_build` can go."""
     workers, _ = start(tmp_path, 2, ["keras alone"])
     logs = [worker.communicate(timeout=300)[0] for worker in workers]
-    assert all(worker.returncode for worker in workers), "Remove `strategies.BuiltBySpec`."
+    assert all(worker.returncode for worker in workers), "Remove `AsKeras._maybe_symbolic_build`."
     assert "PerReplica" in logs[0]

@@ -98,7 +98,7 @@ class QuantizedNormal(tfd.Distribution):
 
 
 def quantized_normal_log_prob(
-    x: tf.Tensor, loc: tf.Tensor, scale: tf.Tensor, bin_width: float
+    x: tf.Tensor, loc: tf.Tensor, scale: tf.Tensor, bin_width: Any
 ) -> tf.Tensor:
     """Returns log[Phi((x + b/2 - mu) / s) - Phi((x - b/2 - mu) / s)], exact in every tail.
 

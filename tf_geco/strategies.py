@@ -1,10 +1,13 @@
 """All that a `tf.distribute` strategy changes: the one file that a new strategy touches."""
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import keras
 import tensorflow as tf
+
+from tf_geco.compiled import compiled
 
 
 def has_accelerator() -> bool:
@@ -79,15 +82,6 @@ def apply_gradients(
         context.merge_call(where_replicas_meet, args=(accept, gradients))
 
 
-def chosen_xla(model: keras.Model) -> bool:
-    """Returns whether to compile by XLA: as the user says, else where there is an accelerator.
-
-    On a CPU it takes longer to compile than it saves, and steps are no faster.
-    """
-    asked = (model.get_compile_config() or {}).get("jit_compile", "auto")
-    return bool(model.jit_compile) and (asked != "auto" or has_accelerator())
-
-
 def compiled_forward(model: keras.Model, forward: Callable) -> Callable:
     """Returns a forward pass that XLA compiles by itself, if the model asks for XLA on replicas.
 
@@ -110,13 +104,17 @@ def logs_of(strategy: tf.distribute.Strategy, logs: dict[str, tf.Tensor]) -> dic
     return logs
 
 
-class BuiltBySpec(keras.Model):
-    """A model that learns the shapes of its data from their specification.
+class AsKeras(keras.Model):
+    """A model of Keras, but for two decisions, which Keras takes in private methods.
 
     Under a strategy Keras takes a batch from the iterator, which training then misses, and averages
     it over replicas only to see its shape. On several workers that fails for pairs and
-    dictionaries. This overrides a private method; `tests/test_workers.py` says when it can go.
+    dictionaries; the specification of the data says as much. `tests/test_workers.py` says when this
+    can go. And XLA, which makes steps on CPUs slower, is left out there by late versions only.
     """
+
+    def _resolve_auto_jit_compile(self) -> bool:
+        return has_accelerator() and super()._resolve_auto_jit_compile()
 
     def _maybe_symbolic_build(self, iterator: Any = None, data_batch: Any = None) -> None:
         if iterator is None or self.distribute_strategy.num_replicas_in_sync == 1:
@@ -147,45 +145,35 @@ def strategy_of(model: Any) -> tf.distribute.Strategy:
     return getattr(model, "distribute_strategy", None) or tf.distribute.get_strategy()
 
 
-def on_replicas(model: Any, function: Callable) -> Callable:
-    """Returns `function(x, *rest)` compiled to run on every replica of the model's strategy.
+def on_replicas(model: Any, function: Callable, *fixed: Any) -> Callable:
+    """Returns a function of (x, *rest), compiled to run on every replica of the model's strategy.
 
     Each replica gets its share of the examples x and all of the rest.
 
     Args:
-        model: A model; one without a strategy runs where it is.
-        function: (x, *rest) -> structure of tensors.
+        model: A model, which keeps what is compiled; one without a strategy runs where it is.
+        function: (model, *fixed, x, *rest) -> structure of tensors; see `compiled`.
+        *fixed: Further arguments that can be hashed.
 
     Returns:
         A function whose outputs have a leading axis over replicas, `[R, ...]`.
     """
     strategy = strategy_of(model)
-
-    def replica(x: Any, *rest: Any) -> Any:
-        return tf.nest.map_structure(lambda part: part[tf.newaxis], function(x, *rest))
-
-    def run(x: Any, *rest: Any) -> Any:
-        outputs = strategy.run(replica, args=(x, *rest))
-        return tf.nest.map_structure(lambda part: strategy.gather(part, 0), outputs)
-
     if strategy.num_replicas_in_sync == 1:
-        step = traced(replica)
+        step = compiled(model, _replica, function, *fixed)
         return lambda x, *rest: step(tf.nest.map_structure(tf.convert_to_tensor, x), *rest)
-    step = traced(run)
+    step = compiled(model, _replicas, function, *fixed)
     return lambda x, *rest: step(_shards(strategy, x), *rest)
 
 
-def traced(function: Callable) -> Callable:
-    """Returns a function that is compiled for the shapes of its first call, and only for them."""
-    concrete: Any = None
+def _replica(model: Any, function: Callable, *arguments: Any) -> Any:
+    return tf.nest.map_structure(lambda part: part[tf.newaxis], function(model, *arguments))
 
-    def run(*arguments: Any) -> Any:
-        nonlocal concrete
-        if concrete is None:
-            concrete = tf.function(function).get_concrete_function(*arguments)
-        return concrete(*arguments)
 
-    return run
+def _replicas(model: Any, function: Callable, *arguments: Any) -> Any:
+    strategy = strategy_of(model)
+    outputs = strategy.run(functools.partial(_replica, model, function), args=arguments)
+    return tf.nest.map_structure(lambda part: strategy.gather(part, 0), outputs)
 
 
 def _shards(strategy: tf.distribute.Strategy, x: Any) -> Any:

@@ -235,6 +235,13 @@ def step_time() -> str:
     return grid(("networks", "`steps_per_execution`", "ELBO", "GECO"), rows)
 
 
+def xla() -> str:
+    """Returns what XLA does to a step on a CPU, and to the first one."""
+    keys = "step, XLA / none", "first step, seconds", "first step by XLA, seconds"
+    rows = ([name, *map(found.get, keys)] for name, found in read("xla")["presets"].items())
+    return grid(("preset", *keys), rows)
+
+
 def every_tolerance() -> str:
     """Returns error and KL of one training, and of a training for each tolerance."""
     runs, rows = read("every_tolerance")["runs"], []
@@ -277,6 +284,7 @@ TABLES: dict[str, Callable[[], str]] = {
         rotation,
         step_time,
         unseen,
+        xla,
     )
 }
 

@@ -164,8 +164,10 @@ def _as_tensor(array: Any, name: str) -> tf.Tensor:
 def _finish(batches: tf.data.Dataset) -> tf.data.Dataset:
     """Returns batches that are prefetched, and divided by examples among a strategy's workers.
 
-    Every worker shuffles with the same seed, so that together they see each example once.
+    Every worker shuffles with the same seed, so that together they see each example once. There is
+    nothing to tune, and an iterator waits at its end, for seconds, until its autotuner wakes up.
     """
     options = tf.data.Options()
+    options.autotune.enabled = False
     options.experimental_distribute.auto_shard_policy = tf.data.experimental.AutoShardPolicy.DATA
     return batches.with_options(options).prefetch(tf.data.AUTOTUNE)

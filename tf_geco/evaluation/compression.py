@@ -37,5 +37,9 @@ def average_kl(
         Rezende and Viola, "Taming VAEs", 2018, Section 4.1.1.
     """
     options: dict[str, Any] = {"seed": seed, "batch_size": batch_size, "verbose": verbose}
-    terms = per_example(model, data, lambda x, mask, outputs: {"kl": outputs["kl"]}, **options)
+    terms = per_example(model, data, _kl, **options)
     return Estimate.of(terms["kl"])
+
+
+def _kl(model: Any, x: Any, mask: Any, outputs: dict) -> dict[str, Any]:
+    return {"kl": outputs["kl"]}

@@ -10,10 +10,11 @@ import numpy as np
 import tensorflow as tf
 
 from tf_geco.checks import positive_integer
+from tf_geco.compiled import compiled
 from tf_geco.evaluation.batches import Batches, tensors
 from tf_geco.evaluation.estimate import Estimate
 from tf_geco.evaluation.log_densities import log_sum_densities
-from tf_geco.strategies import on_replicas, traced
+from tf_geco.strategies import on_replicas
 from tf_geco.training.bar import late_bar
 
 
@@ -114,14 +115,7 @@ def marginal_kl(
 def draw(model: Any, batches: Batches, num_samples: int, seed: int) -> Draws:
     """Draws samples of the marginal: of posteriors that are drawn uniformly from the data."""
     examples, position, total = draw_examples(batches, num_samples, seed)
-
-    def sample(x: Any, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        posterior, prior = model.posterior(x), model.prior()
-        _check_sizes(posterior.event_shape, prior.event_shape)
-        z, own = posterior.experimental_sample_and_log_prob(seed=seed)
-        return z, own, prior.log_prob(z)
-
-    run, parts = traced(sample), []
+    run, parts = compiled(model, _sample), []
     try:
         for number, (x, _, count) in enumerate(Batches(examples, batches.batch_size)):
             drawn = run(tensors(x), tf.constant([seed, number]))
@@ -167,14 +161,7 @@ def _sum_over_components(
     model: Any, batches: Batches, draws: Draws, verbose: bool
 ) -> tuple[np.ndarray, int]:
     """Returns log sum_n q(z_s | x_n), `[S]`, and the number of posteriors in the sum."""
-
-    def step(x: Any, number: tf.Tensor, count: tf.Tensor, z: tf.Tensor) -> tf.Tensor:
-        size = tf.shape(tf.nest.flatten(x)[0])[0]
-        counts = tf.range(size) + number * size < count
-        mask = tf.where(counts, tf.zeros([], z.dtype), tf.constant(-math.inf, z.dtype))
-        return log_sum_densities(model.posterior(x), z, mask)
-
-    run = on_replicas(model, _with_replica_number(step))
+    run = on_replicas(model, _log_sums)
     sums, seen = np.full(len(draws.z), -math.inf), 0
     z = tf.constant(draws.z)
     with late_bar(None, bool(verbose)) as advance:
@@ -210,12 +197,21 @@ def _replace(examples: Any, x: Any, where: np.ndarray, rows: np.ndarray) -> None
         kept[where] = part[rows]
 
 
-def _with_replica_number(step: Any) -> Any:
-    def numbered(x: Any, *rest: Any) -> Any:
-        context = tf.distribute.get_replica_context()
-        return step(x, context.replica_id_in_sync_group, *rest)
+def _sample(model: Any, x: Any, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """Returns a latent of each posterior, its log density there, and that of the prior."""
+    posterior, prior = model.posterior(x), model.prior()
+    _check_sizes(posterior.event_shape, prior.event_shape)
+    z, own = posterior.experimental_sample_and_log_prob(seed=seed)
+    return z, own, prior.log_prob(z)
 
-    return numbered
+
+def _log_sums(model: Any, x: Any, count: tf.Tensor, z: tf.Tensor) -> tf.Tensor:
+    """Returns log sum_n q(z_s | x_n), `[S]`, over a replica's share of `count` true examples."""
+    number = tf.distribute.get_replica_context().replica_id_in_sync_group
+    size = tf.shape(tf.nest.flatten(x)[0])[0]
+    counts = tf.range(size) + number * size < count
+    mask = tf.where(counts, tf.zeros([], z.dtype), tf.constant(-math.inf, z.dtype))
+    return log_sum_densities(model.posterior(x), z, mask)
 
 
 @contextmanager

@@ -40,8 +40,8 @@ class Estimate:
 def per_example(
     model: Any,
     data: Any,
-    function: Callable[[Any, Any, dict], dict[str, Any]],
-    *,
+    function: Callable[..., dict[str, Any]],
+    *numbers: float,
     batch_size: int,
     seed: int,
     verbose: bool,
@@ -53,8 +53,10 @@ def per_example(
     Args:
         model: A latent variable model: `model(x)` returns a dictionary.
         data: Arrays or a data set, see `Batches`.
-        function: (x, mask, outputs) -> dictionary of tensors `[B]`, or of pairs: values, and which
-            examples they are known for. x has zeros where the mask, if there is one, is False.
+        function: (model, x, mask, outputs, *numbers) -> dictionary of tensors `[B]`, or of pairs:
+            values, and which examples they are known for. x has zeros where the mask, if there is
+            one, is False. It is a function of a module, because the model keeps what is compiled.
+        *numbers: What else the function needs.
         batch_size: Number of examples at once.
         seed: Seed of the model's noise.
         verbose: Whether to show a progress bar.
@@ -67,14 +69,10 @@ def per_example(
         ValueError: If the data are empty, do not fit the model, or no value of them is observed, or
             a value is not finite.
     """
-
-    def measured(examples: tuple[Any, dict]) -> dict[str, Any]:
-        x, y = examples
-        model.check_input(x)
-        return function(x, y.get("mask"), model(x, training=False))
-
     batches = Batches(data, batch_size, model)
-    found = gathered(model, batches, measured, seed=seed, verbose=verbose)
+    tensors = [tf.constant(number, tf.float64) for number in numbers]
+    step = on_replicas(model, _measured, function)
+    found = gathered(model, batches, step, *tensors, seed=seed, verbose=verbose)
     for values in found.values():
         if values.size == 0:
             raise ValueError("No value of the data is observed: `y['mask']` is False everywhere.")
@@ -82,34 +80,41 @@ def per_example(
 
 
 def gathered(
-    model: Any, batches: Batches, measured: Callable, *, seed: int, verbose: bool
+    model: Any, batches: Batches, step: Callable, *rest: tf.Tensor, seed: int, verbose: bool
 ) -> dict[str, np.ndarray]:
-    """Returns what a function of a batch's x and y, on all replicas, makes of all examples.
+    """Returns what a function of a batch's x and y makes of all examples.
 
     Interrupted (Ctrl-C), it returns what it has.
 
     Args:
         model: A model.
         batches: The data.
-        measured: Of a pair (x, y): a dictionary of tensors `[B]`, or of pairs: values, and which
-            examples they are known for.
+        step: Made by `on_replicas`, of a pair (x, y) and the rest: a dictionary of tensors `[B]`,
+            or of pairs: values, and which examples they are known for.
+        *rest: Further arguments of `step`.
         seed: Seed of the model's noise.
         verbose: Whether to show a progress bar.
 
     Raises:
         ValueError: If the data are empty, or a value is not finite.
     """
-    step, kept = on_replicas(model, measured), []
+    kept: list[dict] = []
     with seeded(model, seed), late_bar(None, bool(verbose)) as advance:
         try:
             for index, (x, y, count) in enumerate(batches):
-                values = step((x, y)).items()
+                values = step((x, y), *rest).items()
                 kept.append({key: _known(key, part, count, index) for key, part in values})
                 advance(count)
         except KeyboardInterrupt:
             if not kept:
                 raise
     return {key: np.concatenate([values[key] for values in kept]) for key in kept[0]}
+
+
+def _measured(model: Any, function: Callable, examples: tuple, *numbers: tf.Tensor) -> dict:
+    x, y = examples
+    model.check_input(x)
+    return function(model, x, y.get("mask"), model(x, training=False), *numbers)
 
 
 def _known(key: str, part: Any, count: int, index: int) -> np.ndarray:

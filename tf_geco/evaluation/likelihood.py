@@ -73,12 +73,7 @@ def optimal_sigma(
 
 def squared_errors(model: Any, data: Any, **options: Any) -> np.ndarray:
     """Returns RE, the mean squared error per observed pixel of each example that has any, `[n]`."""
-
-    def error(x: Any, mask: Any, outputs: dict) -> dict[str, Any]:
-        target, mean = model.target(x), outputs["reconstruction"]
-        return {"reconstruction": mean_squared_error(target, mean, mask)}
-
-    return per_example(model, data, error, **options)["reconstruction"]
+    return per_example(model, data, _error, **options)["reconstruction"]
 
 
 def quantized_nll(
@@ -118,13 +113,9 @@ def quantized_nll(
     """
     sigma = positive_number(sigma, "sigma")
     bin_width = positive_number(bin_width, "bin_width")
-
-    def nll(x: Any, mask: Any, outputs: dict) -> dict[str, Any]:
-        target, mean = model.target(x), outputs["reconstruction"]
-        return {"likelihood": mean_nll(target, mean, sigma, bin_width, mask)}
-
     options: dict[str, Any] = {"seed": seed, "batch_size": batch_size, "verbose": verbose}
-    estimate = Estimate.of(per_example(model, data, nll, **options)["likelihood"])
+    found = per_example(model, data, _nll, sigma, bin_width, **options)
+    estimate = Estimate.of(found["likelihood"])
     return Likelihood(estimate.value, estimate.standard_error, sigma)
 
 
@@ -159,6 +150,16 @@ def least_nll(reconstruction_error: Any, bin_width: float = 1 / 255) -> np.ndarr
     return np.where(sigma > 0, -log_prob, 0.0)
 
 
+def _error(model: Any, x: Any, mask: Any, outputs: dict) -> dict[str, Any]:
+    error = mean_squared_error(model.target(x), outputs["reconstruction"], mask)
+    return {"reconstruction": error}
+
+
+def _nll(model: Any, x: Any, mask: Any, outputs: dict, *normal: Any) -> dict[str, Any]:
+    nll = mean_nll(model.target(x), outputs["reconstruction"], normal, mask)
+    return {"likelihood": nll}
+
+
 def mean_squared_error(x: Any, reconstruction: tf.Tensor, mask: Any = None) -> Any:
     """Returns the mean squared error per pixel of each example, `[B]`.
 
@@ -168,16 +169,14 @@ def mean_squared_error(x: Any, reconstruction: tf.Tensor, mask: Any = None) -> A
     return _mean_per_example(tf.math.squared_difference(x, reconstruction), mask)
 
 
-def mean_nll(
-    x: Any, reconstruction: tf.Tensor, sigma: float, bin_width: float, mask: Any = None
-) -> Any:
-    """Returns the quantized negative log-likelihood per pixel of each example, `[B]`.
+def mean_nll(x: Any, reconstruction: tf.Tensor, normal: tuple, mask: Any = None) -> Any:
+    """Returns the quantized NLL per pixel, by a sigma and a width of bins, of each example, `[B]`.
 
     With a mask it is per observed pixel, and comes with which examples have any, `[B]`.
     """
     x = observed(tf.cast(x, reconstruction.dtype), reconstruction, mask)
-    scale = tf.cast(sigma, reconstruction.dtype)
-    return _mean_per_example(-quantized_normal_log_prob(x, reconstruction, scale, bin_width), mask)
+    scale, width = (tf.cast(number, reconstruction.dtype) for number in normal)
+    return _mean_per_example(-quantized_normal_log_prob(x, reconstruction, scale, width), mask)
 
 
 def _mean_per_example(values: tf.Tensor, mask: Any) -> Any:

@@ -84,27 +84,27 @@ def information_plane(
     if likelihood is None:
         sigma = optimal_sigma(model, data, **options) if sigma is None else sigma
         sigma = positive_number(sigma, "sigma")
-
-    def terms(x: Any, mask: Any, outputs: dict) -> dict[str, Any]:
-        target, mean = model.target(x), outputs["reconstruction"]
-        return {
-            "kl": outputs["kl"],
-            "nll": _nll(target, mask, outputs, likelihood=likelihood, normal=(sigma, bin_width)),
-            "reconstruction_error": mean_squared_error(target, mean, mask),
-        }
-
-    measured = per_example(model, data, terms, **options)
+    normal = () if sigma is None else (sigma, bin_width)
+    measured = per_example(model, data, _terms, *normal, **options)
     estimates = {name: Estimate.of(values) for name, values in measured.items()}
     kl, nll, error = estimates["kl"], estimates["nll"], estimates["reconstruction_error"]
     errors = (kl.standard_error, nll.standard_error, error.standard_error)
     return InformationPlane(kl.value, nll.value, error.value, sigma, errors, kl.count)
 
 
-def _nll(x: Any, mask: Any, outputs: dict, *, likelihood: Any, normal: tuple) -> Any:
-    """Returns the NLL per observed value, `[B]`, by a likelihood or else a quantized normal."""
-    if likelihood is None:
-        sigma, bin_width = normal
-        return mean_nll(x, outputs["reconstruction"], sigma, bin_width, mask)
+def _terms(model: Any, x: Any, mask: Any, outputs: dict, *normal: Any) -> dict[str, Any]:
+    """Returns KL, error, and the NLL by a quantized normal, or by the model's own likelihood."""
+    target, mean = model.target(x), outputs["reconstruction"]
+    own = None if normal else _own_nll(model.likelihood, target, mask, outputs)
+    return {
+        "kl": outputs["kl"],
+        "nll": mean_nll(target, mean, normal, mask) if normal else own,
+        "reconstruction_error": mean_squared_error(target, mean, mask),
+    }
+
+
+def _own_nll(likelihood: Any, x: Any, mask: Any, outputs: dict) -> Any:
+    """Returns the NLL per observed value by a likelihood, `[B]`."""
     own = NegativeLogLikelihood(None, likelihood, unit="nats_per_dim")
     values, counts = own(x, None if mask is None else {"mask": mask}, outputs)
     return values if counts is None else (values, counts)

@@ -13,6 +13,7 @@ from tf_geco.constraints import Constraint
 from tf_geco.evaluation.batches import Batches
 from tf_geco.evaluation.estimate import gathered
 from tf_geco.evaluation.intervals import WeightedMean
+from tf_geco.strategies import on_replicas
 from tf_geco.training.batch import Batch
 
 LEVEL = 0.95
@@ -128,12 +129,8 @@ def check(
             "`check` needs an objective that asks for something, such as `tf_geco.GECO`. "
             f"Received: objective={model.objective.name!r}, without tolerances."
         )
-
-    def measured(examples: tuple[Any, dict]) -> dict[str, Any]:
-        x, rest = examples
-        return _measured(model, constraints, _batch(model, x, rest))
-
     batches = Labelled(data, batch_size, model)
+    measured = on_replicas(model, _measured)
     found = gathered(model, batches, measured, seed=seed, verbose=verbose)
     step = model.objective.step
     return Check(
@@ -171,12 +168,12 @@ def _batch(model: Any, x: Any, rest: dict) -> Batch:
     return batch.without_missing(model.target, model.with_target)
 
 
-def _measured(model: Any, constraints: list[Constraint], batch: Batch) -> dict[str, Any]:
+def _measured(model: Any, examples: tuple[Any, dict]) -> dict[str, Any]:
     """Returns what each constraint measures, and how much that counts, `[B]` each."""
-    x, y, weight = batch
+    x, y, weight = _batch(model, *examples)
     outputs = model(x, training=False)
     found: dict[str, Any] = {}
-    for constraint in constraints:
+    for constraint in model.objective.constraints:
         values, counts = constraint(model.target(x), y=y, outputs=outputs)
         counts = tf.ones_like(values) if counts is None else counts
         counts = counts if weight is None else counts * tf.cast(weight, tf.float32)

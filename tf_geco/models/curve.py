@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tf_geco.compiled import compiled
 from tf_geco.objectives.levels import positions
 from tf_geco.objectives.sums import Sums
 from tf_geco.training.noise import seeded
@@ -24,7 +25,8 @@ def sums_at_levels(model: Any, data: Any, *, seed: int, batch_size: int) -> Sums
     Raises:
         ValueError: If the data are empty.
     """
-    step, total = tf.function(model.batch_at_levels, reduce_retracing=True), None
+    step = compiled(model, type(model).batch_at_levels, reduce_retracing=True)
+    total = None
     x, y, _ = keras.utils.unpack_x_y_sample_weight(data) if _is_tuple(data) else (data, None, None)
     with seeded(model, seed):
         for batch in batches_of(x, y, batch_size)[0]:

@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_geco.checks import positive_integer
+from tf_geco.compiled import compiled
 from tf_geco.training.bar import late_bar
 
 
@@ -30,18 +31,22 @@ def generated(
     if seed is not None:
         numbers = np.random.default_rng(seed).integers(2**31 - 1, size=len(starts))
         seeds = [tf.constant(number, tf.int32) for number in numbers]
-
-    @tf.function
-    def draw(seed: tf.Tensor | None, context: tf.Tensor | None) -> tf.Tensor:
-        given = {"n": size} if context is None else {"context": context}
-        return model.sample(**given, seed=seed, **options)
-
+    # Numbers of NumPy would become tensors, of which nobody is told what is wrong.
+    options = {
+        k: part.item() if isinstance(part, np.generic) else part for k, part in options.items()
+    }
+    draw = compiled(model, _sample, size)
     parts = []
     with late_bar(total, verbose) as advance:
         for start, each in zip(starts, seeds, strict=True):
-            parts.append(draw(each, _rows(context, start, size)).numpy())
+            parts.append(draw(each, _rows(context, start, size), options).numpy())
             advance(size)
     return np.concatenate(parts)[:total]
+
+
+def _sample(model: Any, size: int, seed: Any, context: Any, options: dict) -> tf.Tensor:
+    given = {"n": size} if context is None else {"context": context}
+    return model.sample(**given, seed=seed, **options)
 
 
 def _rows(context: Any, start: int, size: int) -> tf.Tensor | None:

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from tf_geco.configs import rebuilt
 from tf_geco.objectives.objective import Objective
-from tf_geco.strategies import BuiltBySpec
+from tf_geco.strategies import AsKeras
 from tf_geco.training.around import Around
 from tf_geco.training.backup import Backup
 from tf_geco.training.batch import check_arrays, with_weights
@@ -26,7 +26,7 @@ STREAMS = (tf.data.Dataset, tf.distribute.DistributedDataset, Iterator)
 CARRIED = "carried_"  # begins the names of arrays in a file that are no weights of the model
 
 
-class NativeModel(BuiltBySpec):
+class NativeModel(AsKeras):
     """What surrounds the steps of a model: arguments, warnings, saving.
 
     A subclass sets `objective`, `progress` and `watch`, and writes `train_step` and `test_step`.
@@ -35,6 +35,7 @@ class NativeModel(BuiltBySpec):
     objective: Objective
     progress: Progress
     watch: Watch
+    jit_compile: bool  # a property of Keras
     inference_seed_generator: keras.random.SeedGenerator | None = None
     carried: Any = None  # arrays by name, which a backup puts in the file beside the weights
 

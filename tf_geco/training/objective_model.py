@@ -7,12 +7,12 @@ import keras
 import tensorflow as tf
 
 from tf_geco.checks import positive_integer
+from tf_geco.compiled import Compiled
 from tf_geco.objectives.objective import Objective
 from tf_geco.objectives.sums import Sums
 from tf_geco.strategies import (
     all_finite,
     apply_gradients,
-    chosen_xla,
     compiled_forward,
     logs_of,
     refuse_parameter_servers,
@@ -74,6 +74,7 @@ class ObjectiveModel(NativeModel):
         self.max_skipped = positive_integer(max_skipped, "max_skipped")
         self.progress = Progress(self.cost_name if objective.cost is None else "cost", objective)
         self.watch = Watch(self.max_skipped)
+        self.compiled_functions = Compiled()
         self._forward = self.forward
 
     def cost(self, x: Any, y: Any, outputs: Any) -> Any:
@@ -145,7 +146,6 @@ class ObjectiveModel(NativeModel):
             )
         self.objective.serve(self)
         self.objective.counts_steps = True
-        self.jit_compile = chosen_xla(self)
         self._forward = compiled_forward(self, self.forward)
         xla, self.jit_compile = self.jit_compile, self._forward == self.forward and self.jit_compile
         try:
@@ -154,9 +154,8 @@ class ObjectiveModel(NativeModel):
             self.jit_compile = xla
 
     def make_test_function(self, force: bool = False) -> Callable:
-        """Compiles by XLA only where it pays."""
+        """Compiles as Keras does, for the model that the objective serves."""
         self.objective.serve(self)
-        self.jit_compile = chosen_xla(self)
         return super().make_test_function(force)
 
     def forward(self, batch: Batch, training: bool) -> Terms:

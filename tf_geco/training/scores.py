@@ -6,6 +6,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tf_geco.compiled import compiled
 from tf_geco.training.bar import late_bar
 from tf_geco.training.noise import seeded
 
@@ -15,7 +16,7 @@ def scored(
 ) -> dict[str, np.ndarray]:
     """Returns what `model.score_batch` makes of all examples, see `ObjectiveModel.score`."""
     batches, total = batches_of(x, y, batch_size)
-    step = tf.function(model.score_batch, reduce_retracing=True)
+    step = compiled(model, type(model).score_batch, reduce_retracing=True)
     kept: list[dict] = []
     with seeded(model, seed), late_bar(total, verbose) as advance:
         for batch in batches:
@@ -36,8 +37,10 @@ def batches_of(x: Any, y: Any, batch_size: int) -> tuple[tf.data.Dataset, int | 
                 "A data set yields labels and masks itself: `(x, y)`. Received: a data set, and y."
             )
         return x, None
-    data = (x,) if y is None else (x, y)
-    return tf.data.Dataset.from_tensor_slices(data).batch(batch_size), len(tf.nest.flatten(x)[0])
+    batches = tf.data.Dataset.from_tensor_slices((x,) if y is None else (x, y)).batch(batch_size)
+    options = tf.data.Options()
+    options.autotune.enabled = False  # whose thread an iterator waits for at its end
+    return batches.with_options(options), len(tf.nest.flatten(x)[0])
 
 
 def as_trained(data: Any) -> Any:

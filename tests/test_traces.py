@@ -1,0 +1,156 @@
+"""What a model was traced for is not traced again, and is never out of date."""
+
+import gc
+import pickle
+import weakref
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from tests.catalogue import NETWORKS, mirrored
+from tf_geco import evaluation
+
+SHORT = ("dense", "flow", "range", "conv_draw")  # stand for all networks
+every_network = pytest.mark.parametrize(
+    "name", [pytest.param(n, marks=() if n in SHORT else pytest.mark.long) for n in NETWORKS]
+)
+
+
+@pytest.fixture
+def traces(monkeypatch):
+    """Lists the layers that are called in a graph, which is to trace them."""
+    called, plain = [], keras.Layer.__call__
+
+    def call(layer, *args, **kwargs):
+        if not tf.executing_eagerly():
+            called.append(layer.name)
+        return plain(layer, *args, **kwargs)
+
+    monkeypatch.setattr(keras.Layer, "__call__", call)
+    return called
+
+
+def uses(case, model, x):
+    """Returns what all that evaluates a model makes of 24 examples, in batches of 9."""
+    size = {"batch_size": 9}
+    found = {
+        "score": model.score(x, **size)["kl"],
+        "generate": model.generate(**case.given(24), seed=0, **size),
+        "average_kl": evaluation.average_kl(model, x, **size).value,
+        "check": [finding.reading for finding in evaluation.check(model, x, **size)],
+        "plane": evaluation.information_plane(model, x, **size).nll,
+    }
+    if hasattr(model, "posterior"):
+        found["marginal_kl"] = evaluation.marginal_kl(model, x, 32, **size).value
+    return found
+
+
+@every_network
+def test_a_second_call_traces_nothing_and_sees_new_weights(name, traces):
+    case = NETWORKS[name]
+    model, x = case.compiled(), case.data()
+    first, weights = uses(case, model, x), model.get_weights()
+    traces.clear()
+    keras.utils.clear_session(free_memory=False)
+    for variable in model.trainable_variables:
+        variable.assign(0.9 * variable + 0.1)
+    moved = uses(case, model, x)
+    model.set_weights(weights)
+    again = uses(case, model, x)
+    assert traces == []
+    for use, part in first.items():
+        assert not np.allclose(moved[use], part), use
+        np.testing.assert_allclose(again[use], part, rtol=1e-5, err_msg=use)
+
+
+def test_a_tolerance_is_seen_without_a_trace(traces):
+    model, x = NETWORKS["range"].compiled(), NETWORKS["range"].data()
+    gate = model.decoder_gate
+    gate.set_weights([weight + 1.0 for weight in gate.get_weights()])
+    least, most, again = [], [], []
+    for tolerance, scores in ((0.05, least), (0.2, most), (0.05, again)):
+        traces.clear()
+        model.tolerance = tolerance
+        scores.append(model.score(x)["reconstruction_error"])
+    assert traces == []
+    np.testing.assert_array_equal(again, least)
+    assert not np.allclose(most, least)
+
+
+@pytest.mark.parametrize("multiple", [1, 3])
+def test_other_sizes_share_one_trace(multiple, traces):
+    model, x = NETWORKS["dense"].compiled(), NETWORKS["dense"].data()
+    model.score(x, batch_size=9)
+    model.score(x[:20], batch_size=9)
+    traces.clear()
+    model.score(x, batch_size=5 * multiple)
+    assert traces == []
+
+
+def freeze(model):
+    model.encoder.trainable = False
+
+
+def compile_again(model):
+    model.compile("sgd")
+
+
+def change_precision(model):
+    model.decoder.layers[-1].dtype_policy = "mixed_float16"
+
+
+def add_layer(model):
+    model.decoder.add(keras.layers.Activation("relu"))
+
+
+@pytest.mark.parametrize("change", [freeze, compile_again, change_precision, add_layer])
+def test_a_model_that_changes_is_traced_anew(change, traces):
+    model, x = NETWORKS["dense"].compiled(), NETWORKS["dense"].data()
+    model.score(x)
+    traces.clear()
+    change(model)
+    model.score(x)
+    assert traces
+
+
+def test_what_is_compiled_is_not_kept_longer_than_its_model():
+    model, x = NETWORKS["dense"].compiled(), NETWORKS["dense"].data()
+    model.score(x)
+    alive = weakref.ref(model)
+    del model
+    gc.collect()
+    assert alive() is None
+
+
+def test_what_is_compiled_is_not_saved(tmp_path):
+    case = NETWORKS["dense"]
+    model, x = case.compiled(), case.data()
+    config, scores = model.get_config(), model.score(x)
+    assert model.get_config() == config
+    model.save(tmp_path / "model.keras")
+    model.export(tmp_path / "served")
+    served = tf.saved_model.load(tmp_path / "served")
+    assert not hasattr(served, "compiled_functions")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    for copy in (loaded, pickle.loads(pickle.dumps(model))):
+        np.testing.assert_allclose(copy.score(x)["kl"], scores["kl"], rtol=1e-5)
+
+
+def test_replicas_trace_once_too(traces):
+    case = NETWORKS["dense"]
+    with mirrored().scope():
+        model = case.compiled()
+    first = evaluation.average_kl(model, case.data(), batch_size=8)
+    traces.clear()
+    assert evaluation.average_kl(model, case.data(), batch_size=8) == first
+    assert traces == []
+
+
+@pytest.mark.parametrize(("asked", "expected"), [("auto", False), (False, False), (True, True)])
+@pytest.mark.parametrize("kind", ["train", "test", "predict"])
+def test_xla_is_as_the_user_says_and_left_out_on_cpus(kind, asked, expected):
+    model = NETWORKS["dense"].compiled(jit_compile=asked)
+    getattr(model, f"make_{kind}_function")()
+    assert model.jit_compile is expected

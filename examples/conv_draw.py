@@ -24,7 +24,9 @@
 # is for that; `"large"` is of the size that papers use, and wants an accelerator.
 
 # %%
-# !pip install -q "tf_geco[examples]"
+# On Colab, run this cell first: it changes nothing that is there, and names the GPU.
+# !pip list --format=freeze > there.txt && pip install -q -c there.txt "tf_geco[examples]"
+# !nvidia-smi -L || echo "no GPU"
 
 # %%
 import os

@@ -28,8 +28,9 @@
 # environment change the training: `EPOCHS=10 TOLERANCE=385 python examples/counts.py`.
 
 # %%
-# On Colab, run this cell first.
-# %pip install -q 'tf_geco[examples]'
+# On Colab, run this cell first: it changes nothing that is there, and names the GPU.
+# !pip list --format=freeze > there.txt && pip install -q -c there.txt "tf_geco[examples]"
+# !nvidia-smi -L || echo "no GPU"
 
 # %%
 import os

@@ -30,8 +30,9 @@
 # environment change the training: `EPOCHS=30 RATES="0.05 0.02" python examples/false_negatives.py`.
 
 # %%
-# On Colab, run this cell first.
-# %pip install -q 'tf_geco[examples]'
+# On Colab, run this cell first: it changes nothing that is there, and names the GPU.
+# !pip list --format=freeze > there.txt && pip install -q -c there.txt "tf_geco[examples]"
+# !nvidia-smi -L || echo "no GPU"
 
 # %%
 import os

@@ -24,7 +24,9 @@
 # The marginal KL, KL(q(z) || prior), measures the holes in nats.
 
 # %%
-# !pip install -q "tf_geco[plot,datasets]"
+# On Colab, run this cell first: it changes nothing that is there, and names the GPU.
+# !pip list --format=freeze > there.txt && pip install -q -c there.txt "tf_geco[plot,datasets]"
+# !nvidia-smi -L || echo "no GPU"
 
 # %%
 import os

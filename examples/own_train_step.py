@@ -27,8 +27,9 @@
 # `EPOCHS=10 TOLERANCE=0.15 python examples/own_train_step.py`.
 
 # %%
-# On Colab, run this cell first.
-# %pip install -q 'tf_geco[examples]'
+# On Colab, run this cell first: it changes nothing that is there, and names the GPU.
+# !pip list --format=freeze > there.txt && pip install -q -c there.txt "tf_geco[examples]"
+# !nvidia-smi -L || echo "no GPU"
 
 # %%
 import os

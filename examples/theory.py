@@ -19,7 +19,9 @@
 # computes it: Figures 1, 2 and 7 of the paper, and the limit that no trained VAE can beat.
 
 # %%
-# !pip install -q 'tf_geco[plot]' mlxtend
+# On Colab, run this cell first: it changes nothing that is there, and names the GPU.
+# !pip list --format=freeze > there.txt && pip install -q -c there.txt "tf_geco[plot]" mlxtend
+# !nvidia-smi -L || echo "no GPU"
 
 # %%
 # %matplotlib inline

@@ -32,8 +32,9 @@
 # some tolerances are met and the others nearly; `EPOCHS=60` in the environment gives them more.
 
 # %%
-# On Colab, run this cell first.
-# %pip install -q 'tf_geco[examples]'
+# On Colab, run this cell first: it changes nothing that is there, and names the GPU.
+# !pip list --format=freeze > there.txt && pip install -q -c there.txt "tf_geco[examples]"
+# !nvidia-smi -L || echo "no GPU"
 
 # %%
 import os

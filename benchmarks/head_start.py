@@ -4,8 +4,8 @@
     python benchmarks/head_start.py --cells keras.io      # cells whose name holds a word
     python benchmarks/head_start.py --data-dir DIR        # with CIFAR-10, from a folder of TFDS
 
-GECO, trained as by default and twice otherwise: without the head start of M steps in which the
-decoder learns alone, and with it but with the means at a tenth of Keras's initial weights, as the
+GECO, trained as by default and twice otherwise: without the head start in which the decoder
+learns alone, and with it but with the means at a tenth of Keras's initial weights, as the
 scales have. Measured after training, on 2,000 training examples in inference mode: RE over what was
 allowed, the KL, and of the ReLUs that the encoder ends with how many never answer.
 

@@ -120,3 +120,10 @@ def test_versions_are_those_of_what_is_installed(capsys):
     assert printed["tensorflow"] == tf.__version__
     assert printed["precision"] == "float32"
     assert "CPU" in printed["devices"]
+
+
+def test_what_is_cited_is_this_version():
+    setup = configparser.ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    cited = (ROOT / "CITATION.cff").read_text().splitlines()
+    assert f"version: {setup['metadata']['version']}" in cited

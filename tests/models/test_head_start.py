@@ -8,7 +8,7 @@ import tensorflow as tf
 from tests.catalogue import MODELS, dense_vae
 
 VAES = [name for name, case in MODELS.items() if hasattr(case.build(), "posterior_layer")]
-HEAD_START = 10  # steps, of a training of 200 or fewer
+LENGTH, HEAD_START = 80, 4  # steps: a twentieth
 
 
 def encoding(model):
@@ -33,7 +33,7 @@ def fitted(model, data, steps, **options):
 @pytest.mark.parametrize("name", VAES)
 def test_the_decoder_learns_first_then_all_do(name):
     model, data = MODELS[name].compiled(jit_compile=False), MODELS[name].data()
-    model.objective.plan(40)
+    model.objective.plan(LENGTH)
     encoder, decoder = encoding(model), model.decoder.trainable_variables
     before = values(encoder), values(decoder)
     fitted(model, data, HEAD_START)
@@ -72,7 +72,22 @@ def test_a_planned_loop_has_one():
 
 def test_training_goes_on_where_it_stopped_without_another():
     model, data = MODELS["dense"].compiled(jit_compile=False), MODELS["dense"].data()
-    fitted(model, data, 20)
+    fitted(model, data, 40)
     before = values(encoding(model))
     fitted(model, data, 1)
     assert any(moved(before, values(encoding(model))))
+
+
+@pytest.mark.parametrize(("planned", "alone"), [(0, 100), (19, 0), (20, 1), (600, 30), (9000, 100)])
+def test_it_is_a_twentieth_of_the_training_and_100_steps_at_most(planned, alone):
+    model, data = dense_vae(), MODELS["dense"].data()
+    model.objective.counts_steps = True
+    model.objective.planned_steps.assign(planned)
+    learnt = []
+    for step in (alone - 1, alone):
+        model.objective.step.assign(max(step, 0))
+        with tf.GradientTape() as tape:
+            kl = tf.reduce_mean(model(data, training=True)["kl"])
+        gradients = tape.gradient(kl, model.encoder.trainable_variables)
+        learnt.append(any(np.any(g) for g in gradients if g is not None))
+    assert learnt == [alone == 0, True]

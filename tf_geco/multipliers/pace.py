@@ -11,27 +11,13 @@ FAR = 0.1  # error from which on lambda is still searched for, not adjusted
 FEWEST = 300  # steps that a plan looks ahead at least, because networks lag by a hundred
 GIVEN_BACK = 2.0  # how much faster the error should rise to its tolerance than fall to it
 USUAL = 2000  # steps that always remain of a training of unknown length
-MEMORY = (10.0, 100.0)  # steps that are soon forgotten, at least and at most
-
-
-def memory(steps: tf.Tensor) -> tf.Tensor:
-    """Returns M, how many steps are soon forgotten, for a training of a length; a float32 scalar.
-
-        M = T / 20, at least 10 and at most 100
-
-    So many steps C_ma remembers, and so many the decoder of a VAE learns before its encoder.
-
-    Args:
-        steps: T, the step at which training is planned to end, or 0 if that is not known.
-    """
-    steps = tf.cast(steps, tf.float32)
-    return tf.clip_by_value(tf.where(steps > 0.0, steps, float(USUAL)) / 20.0, *MEMORY)
+MEMORY = (10.0, 100.0)  # steps that C_ma remembers, at least and at most
 
 
 def planned_decay(steps: tf.Tensor) -> tf.Tensor:
     """Returns alpha, the decay of C_ma, for a training of a length; a float32 scalar.
 
-        alpha = 1 - 1 / M
+        alpha = 1 - 1 / M,    M = T / 20, at least 10 and at most 100
 
     C_ma lags by its memory M. Against a plan of T steps a twentieth is little; 100 steps, the 0.99
     of the paper, are too much for a training of 600.
@@ -39,7 +25,9 @@ def planned_decay(steps: tf.Tensor) -> tf.Tensor:
     Args:
         steps: T, the step at which training is planned to end, or 0 if that is not known.
     """
-    return 1.0 - 1.0 / memory(steps)
+    steps = tf.cast(steps, tf.float32)
+    memory = tf.clip_by_value(tf.where(steps > 0.0, steps, float(USUAL)) / 20.0, *MEMORY)
+    return 1.0 - 1.0 / memory
 
 
 def remaining(step: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:

@@ -6,8 +6,9 @@ import keras
 import tensorflow as tf
 
 from tf_geco.checks import positive_integer
-from tf_geco.multipliers.pace import memory
 from tf_geco.strategies import add_state
+
+MOST_ALONE = 100  # steps of the decoder, of a long training or one of unknown length
 
 
 class Planned(keras.layers.Layer):
@@ -58,18 +59,20 @@ class Planned(keras.layers.Layer):
             self._set_plan(self.steps_taken + steps if steps else 0, by_hand)
 
     def with_head_start(self, *encoded: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        """Returns what an encoder made, of which it learns nothing in the first M steps.
+        """Returns what an encoder made, of which it learns nothing in the first T / 20 steps.
 
-        The decoder learns alone then: to the mean example, whatever the latents. Else all examples
-        pull the latents there, all the same way, and with an optimizer's first full steps they pull
-        on until most units of a narrow layer of ReLUs are dead.
+        The decoder learns alone then, 100 steps at most: to the mean example, whatever the latents.
+        Else all examples pull the latents there, all the same way, and with an optimizer's first
+        full steps they pull on until most units of a narrow layer of ReLUs are dead.
 
         Args:
-            *encoded: Tensors that are returned as they are, but without a gradient for M steps.
+            *encoded: Tensors that are returned as they are, but without a gradient at first.
         """
         if not self.counts_steps:
             return encoded
-        learns = tf.cast(self.step, tf.float32) >= memory(self.planned_steps)
+        planned = tf.convert_to_tensor(self.planned_steps)
+        steps = tf.where(planned > 0, tf.minimum(planned // 20, MOST_ALONE), MOST_ALONE)
+        learns = self.step >= steps
         return tuple(tf.where(learns, part, tf.stop_gradient(part)) for part in encoded)
 
     def _set_plan(self, end: int, by_hand: int) -> None:

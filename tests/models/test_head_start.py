@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.catalogue import MODELS, dense_vae
+import tf_geco
+from tests.catalogue import MODELS, dense_vae, geco
 
 VAES = [name for name, case in MODELS.items() if hasattr(case.build(), "posterior_layer")]
 LENGTH, HEAD_START = 80, 4  # steps: a twentieth
@@ -60,6 +61,27 @@ def test_a_loop_that_counts_no_steps_has_none():
         loss = tf.reduce_mean(outputs["kl"]) + tf.reduce_mean(outputs["reconstruction"])
     gradients = tape.gradient(loss, encoding(model))
     assert all(np.any(gradient.numpy() != 0) for gradient in gradients)
+
+
+class OwnStep(tf_geco.VAE):
+    """A user's model, whose step counts nothing."""
+
+    def train_step(self, x):
+        with tf.GradientTape() as tape:
+            loss = tf.reduce_mean(self(x, training=True)["kl"])
+        gradients = tape.gradient(loss, self.trainable_variables)
+        pairs = zip(gradients, self.trainable_variables, strict=True)
+        self.optimizer.apply_gradients([pair for pair in pairs if pair[0] is not None])
+        return {"loss": loss}
+
+
+def test_nor_has_a_step_that_counts_none():
+    networks = tf_geco.models.dense_networks((6,), latent_dim=2, hidden=(8,))
+    model = OwnStep(*networks, tf_geco.posteriors.DiagonalNormal(2), geco())
+    model.compile("adam")
+    before = values(encoding(model))
+    fitted(model, MODELS["dense"].data(), 40)
+    assert all(moved(before, values(encoding(model))))
 
 
 def test_a_planned_loop_has_one():

@@ -17,7 +17,7 @@ class Planned(keras.layers.Layer):
     Attributes:
         step: Number of steps taken, an int64 weight.
         planned_steps: Step at which training is planned to end, an int64 weight; 0 if not known.
-        counts_steps: Whether training is known to call `update`: that of `fit`, or a planned one.
+        counts_steps: Whether training is known to call `update`: by our step, or a planned one.
     """
 
     counts_steps = False

@@ -109,6 +109,7 @@ class ObjectiveModel(NativeModel):
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Takes one step of the optimizer, then one of the multipliers."""
+        self.objective.counts_steps = True
         batch = self._batch(data)
         before = [(v, tf.identity(v)) for v in statistics(self, self.objective)]
         terms, loss, gradients = self._gradients(batch)
@@ -145,7 +146,6 @@ class ObjectiveModel(NativeModel):
                 f"Received: loss={self.loss!r}."
             )
         self.objective.serve(self)
-        self.objective.counts_steps = True
         self._forward = compiled_forward(self, self.forward)
         xla, self.jit_compile = self.jit_compile, self._forward == self.forward and self.jit_compile
         try:

@@ -9,6 +9,11 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import pytest
 import tensorflow as tf
+from tensorflow.python.framework import ops
+
+# TensorFlow registers each gradient that is made in a graph, for good, and keeps the graph with it:
+# a suite would grow to 10 GB. There is no public name for it.
+GRADIENTS = ops.gradient_registry._registry
 
 cpu = tf.config.list_physical_devices("CPU")[0]
 tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
@@ -63,6 +68,8 @@ def _fresh():
     keras.utils.set_random_seed(7)
     yield
     keras.config.set_dtype_policy("float32")
+    for name in [name for name in GRADIENTS if name.startswith("CustomGradient-")]:
+        del GRADIENTS[name]
 
 
 @pytest.fixture

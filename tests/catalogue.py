@@ -168,12 +168,20 @@ OBJECTIVES = {
 }
 MODELS = NETWORKS | OBJECTIVES
 SHORT = ("dense", "flow", "conv_draw")  # stand for all in the short form of slow laws
+ALIKE = ("conv_draw", "algorithm_1", "optimal_sigma")  # others of their kind stand for them
 
 
 def models():
     """Returns a parameter of a test for each model; all but those of `SHORT` are long."""
     long = pytest.mark.long
     return [pytest.param(name, marks=() if name in SHORT else long) for name in MODELS]
+
+
+def every(cases):
+    """Returns the decorator of a law that holds for each case; those of `ALIKE` are long."""
+    marks = {name: pytest.mark.long if name in ALIKE else () for name in cases}
+    parameters = [pytest.param(case, id=name, marks=marks[name]) for name, case in cases.items()]
+    return pytest.mark.parametrize("case", parameters)
 
 
 @functools.cache

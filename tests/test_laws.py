@@ -5,12 +5,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.catalogue import MODELS, NETWORKS, Recorder, batches, train
+from tests.catalogue import MODELS, NETWORKS, Recorder, batches, every, train
 from tf_geco.training.noise import seed_states
 
-every_model = pytest.mark.parametrize("case", MODELS.values(), ids=MODELS)
+every_model = every(MODELS)
 # Laws of networks alone; the models that differ only by their objective share the dense one's.
-every_network = pytest.mark.parametrize("case", NETWORKS.values(), ids=NETWORKS)
+every_network = every(NETWORKS)
 
 
 def state(model):

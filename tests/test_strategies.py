@@ -6,9 +6,9 @@ import pytest
 import tensorflow as tf
 
 import tf_geco
-from tests.catalogue import MODELS, batches, mirrored, train
+from tests.catalogue import MODELS, batches, every, mirrored, train
 
-every_model = pytest.mark.parametrize("case", MODELS.values(), ids=MODELS)
+every_model = every(MODELS)
 # The batch norm of a replica sees its own half of the batch, so it is no single device's; and each
 # replica draws levels of its own.
 COMPARABLE = [name for name in MODELS if name not in ("users_networks", "range")]

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.catalogue import NETWORKS, mirrored
+from tests.catalogue import NETWORKS, every, mirrored
 from tests.faults.batches import (
     LEFT_OUT,
     REFUSED,
@@ -21,7 +21,7 @@ from tests.faults.batches import (
 
 # Fused convolutions of TensorFlow fail on an empty tensor, on CPUs.
 BEAR_NONE = {name: case for name, case in NETWORKS.items() if "conv" not in name}
-every_network = pytest.mark.parametrize("case", NETWORKS.values(), ids=NETWORKS)
+every_network = every(NETWORKS)
 POLICIES = ["float32", "mixed_bfloat16", "mixed_float16"]
 
 
@@ -111,7 +111,7 @@ def test_batches_in_which_no_example_counts_move_nothing(case):
     assert_unmoved(model, before)
 
 
-@pytest.mark.parametrize("case", BEAR_NONE.values(), ids=BEAR_NONE)
+@every(BEAR_NONE)
 def test_batches_without_examples_move_nothing(case):
     model = trained(case, jit_compile=False)
     before = state(model)

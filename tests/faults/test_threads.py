@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.catalogue import MODELS, NETWORKS
+from tests.catalogue import MODELS, NETWORKS, every
 from tests.faults.threads import assert_same, at_once, decoded, sampled, seeded, trainings
 
-every_network = pytest.mark.parametrize("case", NETWORKS.values(), ids=NETWORKS)
+every_network = every(NETWORKS)
 SEEDS = range(16)
 
 

@@ -7,12 +7,12 @@ import keras
 import pytest
 
 import tf_geco
-from tests.catalogue import MODELS
+from tests.catalogue import MODELS, every
 from tests.constraints.cases import brightness
 from tests.faults import made
 from tf_geco.constraints import FeatureReconstructionError, NegativeLogLikelihood, from_function
 
-every_model = pytest.mark.parametrize("case", MODELS.values(), ids=MODELS)
+every_model = every(MODELS)
 RAN = []
 
 

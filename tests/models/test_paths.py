@@ -6,11 +6,11 @@ import pytest
 from tensorflow_probability import distributions as tfd
 
 import tf_geco
-from tests.catalogue import MODELS, NETWORKS, dense_vae
+from tests.catalogue import MODELS, NETWORKS, dense_vae, every
 from tf_geco.models.paths import along_axes, spherical, straight
 from tf_geco.training import bar
 
-every_network = pytest.mark.parametrize("case", NETWORKS.values(), ids=NETWORKS)
+every_network = every(NETWORKS)
 
 
 def test_arcs_keep_the_distance_and_turn_evenly():

@@ -6,11 +6,11 @@ import pytest
 import tensorflow as tf
 
 import tf_geco
-from tests.catalogue import MODELS, NETWORKS, mirrored
+from tests.catalogue import MODELS, NETWORKS, every, mirrored
 from tf_geco.constraints import KLDivergence, ReconstructionError
 from tf_geco.training.noise import seeded
 
-every_network = pytest.mark.parametrize("case", NETWORKS.values(), ids=NETWORKS)
+every_network = every(NETWORKS)
 
 
 @every_network

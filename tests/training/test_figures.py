@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 import tf_geco
-from tests.catalogue import MODELS, batches, mirrored
+from tests.catalogue import MODELS, batches, every, mirrored
 from tests.training.recomputed import (
     classifier,
     figures,
@@ -18,7 +18,7 @@ from tests.training.recomputed import (
 )
 from tf_geco.constraints import ReconstructionError, from_function
 
-every_model = pytest.mark.parametrize("case", MODELS.values(), ids=MODELS)
+every_model = every(MODELS)
 # With a range the figures of a training are of its ends (tests/objectives/test_every_tolerance.py).
 ONE_TOLERANCE = {name: case for name, case in MODELS.items() if name != "range"}
 RATE = 2e-4
@@ -78,7 +78,7 @@ def test_masks_count_in_training_and_evaluation(case, no_noise):
     assert np.isfinite(history["loss"]).all()
 
 
-@pytest.mark.parametrize("case", ONE_TOLERANCE.values(), ids=ONE_TOLERANCE)
+@every(ONE_TOLERANCE)
 def test_an_epoch_logs_what_its_accepted_batches_say(case, no_noise):
     """Each batch is recomputed from what the model returned for it; a bad batch counts nowhere."""
     data = case.data()

@@ -6,11 +6,11 @@ import pytest
 import tensorflow as tf
 
 import tf_geco
-from tests.catalogue import MODELS, batches, train
+from tests.catalogue import MODELS, batches, every, train
 from tests.training.recomputed import assert_same_weights, classifier, plain_vae, recall, twins
 from tf_geco.constraints import ReconstructionError, from_function
 
-every_model = pytest.mark.parametrize("case", MODELS.values(), ids=MODELS)
+every_model = every(MODELS)
 DATA = MODELS["dense"].data()
 
 

@@ -26,7 +26,7 @@ def trained():
     keras.utils.set_random_seed(0)
     model = dense_vae(geco(tf_geco.Range(0.05, 0.2)))
     model.compile(keras.optimizers.Adam(3e-3), steps_per_execution=8)
-    model.fit(data(), batch_size=64, epochs=100, verbose=0)
+    model.fit(data(), batch_size=64, epochs=160, verbose=0)
     return model
 
 

@@ -11,9 +11,8 @@ import tf_geco
 from tf_geco.datasets import derived, sources
 from tf_geco.datasets.pipelines import Stream
 
-OFFLINE = [
-    name for name in tf_geco.datasets.list_names() if name not in ("mnist", "cifar10", "celeb_a")
-]
+ON_DISK = ("mnist", "cifar10", "celeb_a", "image_folder")
+OFFLINE = [name for name in tf_geco.datasets.list_names() if name not in ON_DISK]
 OF_DIGITS = ["color_mnist", "mnist_triplets", "mnist_sum", "mnist_sum_hard", "mnist_rotate"]
 
 

@@ -17,6 +17,11 @@ def installed(package: str) -> str:
         return "not installed"
 
 
+def versions() -> dict[str, str]:
+    """Returns the versions of tf_geco, its stack and Python, by name."""
+    return {**{name: installed(name) for name in STACK}, "python": platform.python_version()}
+
+
 def show_versions() -> None:
     """Prints the versions of tf_geco and its stack, the devices and the precision: for bug reports.
 
@@ -25,9 +30,8 @@ def show_versions() -> None:
     tf_geco.show_versions()
     ```
     """
-    found = {name: installed(name) for name in STACK}
     devices = [device.name for device in tf.config.list_physical_devices()]
-    found |= {"python": platform.python_version(), "system": platform.platform()}
-    found |= {"devices": ", ".join(devices), "precision": keras.config.dtype_policy().name}
-    for name, value in found.items():
+    about = {"system": platform.platform(), "devices": ", ".join(devices)}
+    about["precision"] = keras.config.dtype_policy().name
+    for name, value in {**versions(), **about}.items():
         print(f"{name + ':':24}{value}")

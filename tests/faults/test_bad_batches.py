@@ -118,3 +118,14 @@ def test_batches_without_examples_move_nothing(case):
     empty = spoilt(lambda part: part[:0], case.data())
     assert model.fit(in_order(empty), verbose=0).history["skipped"] == [0]
     assert_unmoved(model, before)
+
+
+@every_network
+def test_a_data_set_need_not_declare_its_shapes(case):
+    model = case.compiled(jit_compile=False)
+    undeclared, seen = in_order(*[spoilt(np.array, case.data())] * 2), []
+    checked = model.checked
+    model.checked = lambda x: seen.extend(tf.nest.flatten(checked(x))) or checked(x)
+    model.fit(undeclared, verbose=0)
+    assert seen
+    assert all(part.shape[1:].is_fully_defined() for part in seen)

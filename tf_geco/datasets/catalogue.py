@@ -14,6 +14,7 @@ _BUILDERS: dict[str, Callable[..., Rows | Stream]] = {
     "mnist": images.mnist,
     "cifar10": images.cifar10,
     "celeb_a": images.celeb_a,
+    "image_folder": images.image_folder,
     "color_mnist": derived.color_mnist,
     "mnist_triplets": derived.mnist_triplets,
     "mnist_sum": derived.mnist_sum,
@@ -55,6 +56,7 @@ def load(
     | `mnist` | 60,000 + 10,000 digits | image `[28, 28, 1]`, label |
     | `cifar10` | 50,000 + 10,000 photographs | image `[32, 32, 3]`, label |
     | `celeb_a` | 162,770 + 19,962 faces | image `[64, 64, 3]`, attributes `[40]` |
+    | `image_folder` | the images in `path`, a folder | image `[64, 64, 3]`, class |
     | `color_mnist` | three digits as colours | image `[28, 28, 3]`, label 100 r + 10 g + b |
     | `mnist_triplets` | l2 = (l0 + l1) mod 10 | image `[28, 28, 3]`, labels `[3]` |
     | `mnist_sum` | two digits -> their sum | `{"context", "target"}`, labels `[3]` |
@@ -73,7 +75,8 @@ def load(
             digits, `"mnist5k"` (the default) or `"mnist"`, and `size`, the number of examples in
             the split, by default that of MNIST. The mixtures: `components`, `size` and `noise`.
             `celeb_a`: `crop`, the side of the square cut from the centre (160), and `image_size`
-            (64). Those that TensorFlow Datasets loads: `download` (True) and `data_dir`.
+            (64). `image_folder`: `path` and `image_size` (64). Those that TensorFlow Datasets
+            loads: `download` (True) and `data_dir`.
 
     Returns:
         A pipeline, or the pair (train, test).

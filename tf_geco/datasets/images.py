@@ -1,7 +1,10 @@
 """Data sets of single images: MNIST, CIFAR-10, CelebA."""
 
+import os
+from pathlib import Path
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from tf_geco.checks import positive_integer
@@ -69,3 +72,50 @@ def celeb_a(
         return tf.cast(tf.round(image), tf.uint8), tf.stack(attributes)
 
     return Stream(*tfds_stream("celeb_a", split, prepare, download, data_dir))
+
+
+ENDINGS = (".jpg", ".jpeg", ".png", ".bmp", ".gif")
+TESTED = 0.1  # share of a folder of images
+
+
+def image_folder(
+    split: str, *, path: str | os.PathLike = "", image_size: int = 64, seed: int = 0
+) -> Stream:
+    """Images of one's own, in a folder: `(image [B, S, S, 3], label [B])`.
+
+    A folder of folders has a class for each, by the order of their names; else all labels are 0.
+    A tenth of the images, drawn by `seed`, are for testing.
+
+    Args:
+        split: `"train"` or `"test"`.
+        path: The folder.
+        image_size: Side S of the square that is cut from the centre, and resized to.
+        seed: Seed of the split.
+    """
+    image_size = positive_integer(image_size, "image_size")
+    folder = Path(path)
+    files = [f for f in folder.glob("**/*") if f.suffix.lower() in ENDINGS] if path else []
+    if len(files) < 2:
+        raise ValueError(
+            "`path` must be a folder of at least two images, or of folders of images, a class "
+            f"each ({', '.join(ENDINGS)}). Received: path={str(path)!r} with {len(files)} images."
+        )
+    classes = any(f.parent != folder for f in files)
+    examples = keras.utils.image_dataset_from_directory(
+        folder,
+        labels="inferred" if classes else None,
+        batch_size=None,
+        image_size=(image_size, image_size),
+        shuffle=True,
+        seed=seed,
+        validation_split=max(TESTED, 1 / len(files)),
+        subset="training" if split == "train" else "validation",
+        crop_to_aspect_ratio=True,
+        verbose=False,
+    )
+
+    def prepare(image: tf.Tensor, label: Any = 0) -> tuple[tf.Tensor, tf.Tensor]:
+        image = tf.cast(tf.round(tf.clip_by_value(image, 0.0, 255.0)), tf.uint8)
+        return image, tf.cast(label, tf.int64)
+
+    return Stream(len(examples), examples.map(prepare))

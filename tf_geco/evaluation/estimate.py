@@ -113,7 +113,7 @@ def gathered(
 
 def _measured(model: Any, function: Callable, examples: tuple, *numbers: tf.Tensor) -> dict:
     x, y = examples
-    model.check_input(x)
+    x = model.checked(x)
     return function(model, x, y.get("mask"), model(x, training=False), *numbers)
 
 

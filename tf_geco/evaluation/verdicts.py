@@ -164,7 +164,7 @@ def _as_arrays(part: Any) -> Any:
 def _batch(model: Any, x: Any, rest: dict) -> Batch:
     """Returns the batch as training and `evaluate` make it safe."""
     batch = Batch(x, rest.get("y"), rest.get("weight")).without_uncounted()
-    model.check_input(batch.x)
+    batch = batch._replace(x=model.checked(batch.x))
     return batch.without_missing(model.target, model.with_target)
 
 

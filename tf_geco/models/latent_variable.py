@@ -14,6 +14,7 @@ from tf_geco.models.paths import along_axes, spherical, straight
 from tf_geco.models.served import Served
 from tf_geco.objectives import Objective
 from tf_geco.strategies import next_seed
+from tf_geco.training.batch import check_data, with_shapes
 
 TRAVERSED = np.linspace(-2.5, 2.5, 11)
 
@@ -73,23 +74,18 @@ class LatentVariableModel(Served):
 
     base_metrics = compute_metrics
 
-    def check_input(self, x: Any) -> None:
-        """Raises an error if data are no numbers, or not of the shape of the model's."""
-        target = self.target(x)
-        if not hasattr(target, "shape"):
-            raise ValueError(
-                f"`x` must be an array, data of shape {self.data_shape}. "
-                f"Received: data of type {type(target).__name__}."
-            )
-        dtype = tf.as_dtype(target.dtype)
-        if not (dtype.is_floating or dtype.is_integer or dtype.is_bool):
-            raise ValueError(f"`x` must be real numbers. Received: data of {dtype.name}.")
-        shape = target.shape
-        if self.data_shape is not None and not shape.is_compatible_with(self.data_shape):
-            raise ValueError(
-                f"`x` must fit the model, which is built for data of shape {self.data_shape}. "
-                f"Received: data of shape {tuple(shape)}."
-            )
+    def input_shapes(self) -> Any:
+        """Returns the shapes of what the model takes, each with the batch as `None`."""
+        return self.data_shape
+
+    def checked(self, x: Any) -> Any:
+        """Returns data in the shape of the model's, which a data set need not have declared.
+
+        Raises:
+            ValueError: If they are no numbers, or declared to be of another shape.
+        """
+        check_data(self.target(x), self.data_shape)
+        return x if self.data_shape is None else with_shapes(x, self.input_shapes())
 
     def images(self, x: Any) -> tf.Tensor | None:
         """Returns the target, if it has the rank of images."""

@@ -154,6 +154,38 @@ class Batch(NamedTuple):
         return self._replace(x=x, y=y)
 
 
+def check_data(data: Any, shape: tuple | None) -> None:
+    """Raises an error if data are no numbers, or declared to be of another shape than a model's."""
+    if not hasattr(data, "shape"):
+        raise ValueError(
+            f"`x` must be an array, data of shape {shape}. "
+            f"Received: data of type {type(data).__name__}."
+        )
+    dtype = tf.as_dtype(data.dtype)
+    if not (dtype.is_floating or dtype.is_integer or dtype.is_bool):
+        raise ValueError(f"`x` must be real numbers. Received: data of {dtype.name}.")
+    if shape is not None and not data.shape.is_compatible_with(shape):
+        raise ValueError(
+            f"`x` must fit the model, which is built for data of shape {shape}. "
+            f"Received: data of shape {tuple(data.shape)}."
+        )
+
+
+def with_shapes(x: Any, shapes: Any) -> Any:
+    """Returns data whose shapes are known; those that a data set left open are checked in the step.
+
+    Layers such as Keras's `Flatten` need to know them when they are traced.
+
+    Args:
+        x: An array, or a dictionary of such.
+        shapes: The shape of each, the batch as `None`.
+    """
+    if isinstance(shapes, dict):
+        return {**x, **{key: with_shapes(x[key], shape) for key, shape in shapes.items()}}
+    known = not tf.is_tensor(x) or x.shape[1:].is_fully_defined()
+    return x if known else tf.ensure_shape(x, shapes)
+
+
 def _as_tensor(part: Any) -> Any:
     """Returns an array as a tensor, and anything else as it is."""
     return tf.convert_to_tensor(part) if isinstance(part, np.ndarray) else part

@@ -93,9 +93,9 @@ class ObjectiveModel(NativeModel):
         """Returns `{"level": [B]}` for `call`, where training is for a range."""
         return {}
 
-    def check_input(self, x: Any) -> None:
-        """Raises an error if a batch does not have the shape that the model was built for."""
-        pass  # AutoGraph cannot convert a body that is a docstring alone
+    def checked(self, x: Any) -> Any:
+        """Returns a batch; a model that knows its shape raises an error if it does not fit."""
+        return x
 
     def images(self, x: Any) -> tf.Tensor | None:
         """Returns what should be in [0, 1], if anything: people are told if it is not."""
@@ -194,7 +194,7 @@ class ObjectiveModel(NativeModel):
 
     def _batch(self, data: Any) -> Batch:
         batch = Batch.of(data).at_least_one().without_uncounted()
-        self.check_input(batch.x)
+        batch = batch._replace(x=self.checked(batch.x))
         return batch.without_missing(self.target, self.with_target)
 
     def _gradients(self, batch: Batch) -> tuple[Terms, tf.Tensor, list]:

@@ -147,8 +147,9 @@ def train(paper: Paper, run: Run, bar: Any) -> None:
     """Trains a model and keeps it, with how it got there."""
     how, model, start = paper.training(run), build(paper, run), time.perf_counter()
     length = max(1, how.steps // EPOCHS)
-    model.compile(keras.optimizers.Adam(how.learning_rate), steps_per_execution=min(length, 50))
-    watch = tf_geco.GECOCallback(every=max(1, how.steps // 200))
+    points = max(1, how.steps // 200)  # steps between two of the trajectory
+    model.compile(keras.optimizers.Adam(how.learning_rate), steps_per_execution=points)
+    watch = tf_geco.GECOCallback(every=points)
     model.fit(
         load(paper, run.data, how.batch).repeat(),
         steps_per_epoch=length,

@@ -1,7 +1,8 @@
-"""The tables of docs/measurements.md and docs/faults.md, made of what the benchmarks kept.
+"""The tables of the pages of docs/, made of what benchmarks and examples/paper kept.
 
-Each function of `TABLES` reads one file of `benchmarks/results/` and returns a table in Markdown. A
-page asks for it by a line of its own, such as `[Table: holes](../benchmarks/results/holes.json)`.
+Each function of `TABLES` reads one file of `benchmarks/results/` or `docs/paper/` and returns a
+table in Markdown. A page asks for it by a line of its own, such as
+`[Table: holes](../benchmarks/results/holes.json)`.
 """
 
 import ast
@@ -17,6 +18,8 @@ RESULTS = ROOT / "benchmarks" / "results"
 sys.path.append(str(ROOT / "benchmarks"))
 
 import frontier  # noqa: E402
+import paper  # noqa: E402
+from paper import grid  # noqa: E402
 
 MET = 1.02  # of the bound, as in the benchmarks
 FEASIBLE = 1.05
@@ -25,13 +28,6 @@ FEASIBLE = 1.05
 def read(name: str) -> dict[str, Any]:
     """Returns what a benchmark kept."""
     return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
-
-
-def grid(head: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
-    """Returns a table in Markdown."""
-    columns = list(head)
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
 
 
 def spread(scores: list[float]) -> str:
@@ -281,6 +277,11 @@ TABLES: dict[str, Callable[[], str]] = {
         holes,
         nll_scale,
         no_sweep,
+        paper.figure_4,
+        paper.figure_8,
+        paper.quality,
+        paper.table_1,
+        paper.table_2,
         rotation,
         step_time,
         unseen,
@@ -291,7 +292,7 @@ TABLES: dict[str, Callable[[], str]] = {
 
 def versions(name: str) -> str:
     """Returns in words what a benchmark ran on."""
-    record = read(name)
+    record = read(name) if (RESULTS / f"{name}.json").exists() else paper.read(name)
     found = record.get("versions") or next(iter(record.values()))["versions"]
     names = {"tensorflow": "TensorFlow", "keras": "Keras", "python": "Python"}
     return ", ".join(f"{words} {found[name]}" for name, words in names.items())

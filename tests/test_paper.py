@@ -46,7 +46,7 @@ def test_each_result_has_its_record_and_figures_their_picture(made):
 
 
 def test_what_is_finished_is_not_made_again(made):
-    folder, names = made
+    folder, _ = made
     before = {file: file.stat().st_mtime_ns for file in folder.glob("models/*")}
     (folder / "table_2.json").unlink()
     command(folder, "table_1", "table_2")

@@ -116,3 +116,27 @@ def test_a_folder_is_split_by_its_seed_and_no_image_is_lost(tmp_path):
 def test_a_folder_without_images_is_named(tmp_path):
     with pytest.raises(ValueError, match=f"folder of at least two images.*{tmp_path}"):
         tf_geco.datasets.load("image_folder", path=tmp_path)
+
+
+def test_folders_of_splits_are_what_they_say(tmp_path):
+    greys = {"train": {"cats": 40, "dogs": 80}, "test": {"cats": 120, "dogs": 160}}
+    for split, classes in greys.items():
+        (tmp_path / split).mkdir()
+        for name, grey in classes.items():
+            folder_of(tmp_path / split / name, [grey] * 3)
+    for split, classes in greys.items():
+        pipeline = tf_geco.datasets.load("image_folder", 3, split, path=tmp_path, image_size=8)
+        x, y = gathered(pipeline)
+        assert len(x) == 6
+        expected = np.array([*classes.values()])[y]
+        np.testing.assert_allclose(255 * x.mean((1, 2, 3)), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("place", ["a/deeper", "."])
+def test_images_whose_class_would_be_a_guess_are_refused(tmp_path, place):
+    for name in ("a", "b"):
+        folder_of(tmp_path / name, [10, 20])
+    (tmp_path / place).mkdir(exist_ok=True)
+    keras.utils.save_img(tmp_path / place / "odd.png", np.zeros((8, 8, 3)), scale=False)
+    with pytest.raises(ValueError, match=r"a class each.*\.png in it"):
+        tf_geco.datasets.load("image_folder", path=tmp_path)

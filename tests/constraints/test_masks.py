@@ -177,11 +177,22 @@ def test_a_rate_over_batches_is_that_over_all_examples_whatever_their_size(batch
         (lambda mask: {"masks": mask}, r"read from `y\['mask'\]`; is it `y\['masks'\]`"),
         (lambda mask: {"Mask": mask}, r"read from `y\['mask'\]`; is it `y\['Mask'\]`"),
         (lambda mask: mask, r"into a dictionary, `y=\{'mask': mask\}`"),
+        (lambda mask: (mask, np.zeros(6)), r"into a dictionary, `y=\{'mask': mask\}`"),
+        (lambda mask: [mask], r"into a dictionary, `y=\{'mask': mask\}`"),
         (lambda mask: {"mask": mask[..., 0]}, r"`y\['mask'\]` must have the shape of the data"),
         (lambda mask: {"mask": mask[:, :5]}, r"mask of shape \(6, 5, 10, 2\) for data of shape"),
         (lambda mask: {"mask": mask[:, 0, 0]}, r"must have the shape of the data"),
     ],
-    ids=["misspelt", "capital", "bare", "no_channel", "too_small", "per_example"],
+    ids=[
+        "misspelt",
+        "capital",
+        "bare",
+        "in_a_pair",
+        "in_a_list",
+        "no_channel",
+        "too_small",
+        "per_example",
+    ],
 )
 def test_a_mask_that_is_none_is_named(name, make, message):
     x, _, outputs = batch()

@@ -143,6 +143,41 @@ def test_the_interval_misses_the_truth_in_at_most_about_one_of_twenty(name, n):
     assert missed / draws < 0.06
 
 
+BOUNDED = {  # what is nearly always the same: draws, truth, bounds
+    "saturated": (lambda rng, n: np.where(rng.uniform(size=n) < 0.95, 1.0, 0.0), 0.95, (0, 1)),
+    "nearly saturated": (
+        lambda rng, n: np.where(rng.uniform(size=n) < 0.95, rng.uniform(0.999, 1, n), 0.0),
+        0.95 * 0.9995,
+        (0, 1),
+    ),
+    "a rate of twenty": (lambda rng, n: 20.0 * (rng.uniform(size=n) < 0.05), 1.0, None),
+}
+
+
+@pytest.mark.parametrize("name", BOUNDED)
+@pytest.mark.parametrize("n", [20, 40])
+def test_what_few_examples_did_not_show_may_still_happen(name, n):
+    draw, truth, bounds = BOUNDED[name]
+    rng, missed = np.random.default_rng(0), 0
+    for _ in range(1000):
+        values = draw(rng, n)
+        estimate = WeightedMean.of(values, np.ones(n))
+        if len(np.unique(values)) == 1 and bounds is None:
+            continue  # of what was never seen nothing is known, not even its size
+        low, high = estimate.interval(0.95, bounds)
+        missed += not low <= truth <= high
+    assert missed / 1000 < 0.06
+
+
+@pytest.mark.parametrize("odd", [-0.9, np.nan, np.inf])
+def test_weights_that_count_nothing_are_refused(odd):
+    case = MODELS["dense"]
+    model, x = case.build(), case.data(12)
+    weights = np.where(np.arange(12) % 2, 1.0, odd).astype("float32")
+    with pytest.raises(ValueError, match=r"zero or more. Received: 6 that are not"):
+        evaluation.check(model, (x, None, weights))
+
+
 @keras.saving.register_keras_serializable(package="tests")
 def first_column(x, y, outputs):
     return x[:, 0]

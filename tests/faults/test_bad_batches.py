@@ -129,3 +129,18 @@ def test_a_data_set_need_not_declare_its_shapes(case):
     model.fit(undeclared, verbose=0)
     assert seen
     assert all(part.shape[1:].is_fully_defined() for part in seen)
+
+
+@pytest.mark.parametrize("part", ["x", "mask", "weight"])
+def test_a_data_set_must_declare_the_number_of_axes(part):
+    case = NETWORKS["dense"]
+    x = spoilt(np.array, case.data())
+    parts = {"x": x, "mask": np.ones_like(x, bool), "weight": np.ones(SIZE, "float32")}
+    specs = {key: tf.TensorSpec(value.shape, value.dtype) for key, value in parts.items()}
+    specs[part] = tf.TensorSpec(None, parts[part].dtype)
+    x, mask, weight = specs.values()
+    signature = (x, {"mask": mask}, weight)
+    batch = (parts["x"], {"mask": parts["mask"]}, parts["weight"])
+    undeclared = tf.data.Dataset.from_generator(lambda: iter([batch]), output_signature=signature)
+    with pytest.raises(ValueError, match=r"ensure_shape.*Received: a tensor of unknown rank at"):
+        case.compiled(jit_compile=False).fit(undeclared, verbose=0)

@@ -99,6 +99,9 @@ def test_a_served_model_takes_a_tolerance(trained, tmp_path):
     expected = trained.decode(latents, tolerance=0.15)
     found = served["decode"](latents=latents, tolerance=asked)["reconstruction"]
     np.testing.assert_allclose(found, expected, rtol=1e-5)
+    for odd in (0.01, 5.0, np.nan):
+        with pytest.raises(tf.errors.InvalidArgumentError, match="must be within Range"):
+            served["decode"](latents=latents, tolerance=tf.constant(odd, tf.float32))
 
 
 def test_strict_levels_are_the_greatest_accuracies():

@@ -186,7 +186,9 @@ def test_a_schedule_moves_in_the_cost_too(no_noise):
 def test_nothing_learnt_is_nothing_known():
     model = plain_vae()
     data = np.full((24, 6), np.nan, "float32")
-    with pytest.warns(UserWarning, match="48 values of its input are not finite") as caught:
+    with pytest.warns(
+        UserWarning, match="48 values of its data, labels or weights are not finite"
+    ) as caught:
         history = model.fit(data, batch_size=8, epochs=2, verbose=0).history
     assert len([w for w in caught if "left out" in str(w.message)]) == 1
     for name in ("loss", "kl", "reconstruction_error"):
@@ -223,7 +225,7 @@ def test_the_warning_names_what_is_not_finite():
     bound = from_function(lambda x, y, o: o[:, 0], 1.0, "first")
     model = tf_geco.models.Constrained(network, cost_of, tf_geco.GECO([bound]))
     model.compile("sgd", jit_compile=False)
-    with pytest.warns(UserWarning, match="the loss is not finite, although its input is"):
+    with pytest.warns(UserWarning, match="the loss is not finite, although its data are"):
         model.fit(np.ones((4, 2)), np.ones((4, 1)), verbose=0)
 
 

@@ -71,6 +71,8 @@ class Constraint(keras.layers.Layer):
         Rezende and Viola, "Taming VAEs", 2018, arXiv:1810.00597, Section 3 and Table 1.
     """
 
+    bounds: tuple[float, float] | None = None  # of what is measured of an example, if known
+
     def __init__(
         self,
         tolerance: float | Schedule | Range | None,

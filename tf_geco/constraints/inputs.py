@@ -24,11 +24,12 @@ def mask_of(y: Any, x: Any) -> tf.Tensor | None:
         x: Data `[B, ...]`; the mask has the same shape, or 1 along some axes.
 
     Raises:
-        ValueError: If the shapes do not fit, a key of `y` is almost one that is read, or `y` itself
-            looks like a mask.
+        ValueError: If the shapes do not fit, a key of `y` is almost one that is read, or what is no
+            dictionary looks like a mask, or holds one.
     """
     if not isinstance(y, dict):
-        refuse_bare_mask(y, x)
+        for part in tf.nest.flatten(y):
+            refuse_bare_mask(part, x)
         return None
     refuse_misspelt(y, "mask")
     if "mask" not in y:
@@ -47,7 +48,7 @@ def mask_of(y: Any, x: Any) -> tf.Tensor | None:
 
 
 def refuse_bare_mask(y: Any, x: Any) -> None:
-    """Raises an error if `y` is a boolean tensor of the shape of `x`."""
+    """Raises an error if `y` is a boolean tensor of the rank of `x`."""
     if tf.is_tensor(y) and y.dtype == tf.bool and y.shape.rank == x.shape.rank > 1:
         raise ValueError(
             "A mask of observed values goes into a dictionary, `y={'mask': mask}`. "

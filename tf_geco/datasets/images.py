@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from tf_geco.checks import positive_integer
 from tf_geco.datasets.pipelines import Rows, Stream, rows_of
-from tf_geco.datasets.sources import digits, tfds_arrays, tfds_stream
+from tf_geco.datasets.sources import SPLITS, digits, tfds_arrays, tfds_stream
 
 
 def mnist5k(split: str) -> Rows:
@@ -84,7 +84,9 @@ def image_folder(
     """Images of one's own, in a folder: `(image [B, S, S, 3], label [B])`.
 
     A folder of folders has a class for each, by the order of their names; else all labels are 0.
-    A tenth of the images, drawn by `seed`, are for testing.
+    A tenth of the images, drawn by `seed`, are for testing; but if the folder has folders `train`
+    and `test`, they are what their names say. Files that do not end in .jpg, .jpeg, .png, .bmp or
+    .gif are left out.
 
     Args:
         split: `"train"` or `"test"`.
@@ -94,13 +96,19 @@ def image_folder(
     """
     image_size = positive_integer(image_size, "image_size")
     folder = Path(path)
-    files = [f for f in folder.glob("**/*") if f.suffix.lower() in ENDINGS] if path else []
+    part: dict[str, Any] = {}
+    if path and all((folder / name).is_dir() for name in SPLITS):
+        folder = folder / split
+    files = _images_in(folder) if path else []
     if len(files) < 2:
         raise ValueError(
             "`path` must be a folder of at least two images, or of folders of images, a class "
             f"each ({', '.join(ENDINGS)}). Received: path={str(path)!r} with {len(files)} images."
         )
-    classes = any(f.parent != folder for f in files)
+    if folder == Path(path):
+        kept = "training" if split == "train" else "validation"
+        part = {"validation_split": max(TESTED, 1 / len(files)), "subset": kept}
+    classes = any(file.parent != folder for file in files)
     examples = keras.utils.image_dataset_from_directory(
         folder,
         labels="inferred" if classes else None,
@@ -108,10 +116,9 @@ def image_folder(
         image_size=(image_size, image_size),
         shuffle=True,
         seed=seed,
-        validation_split=max(TESTED, 1 / len(files)),
-        subset="training" if split == "train" else "validation",
         crop_to_aspect_ratio=True,
         verbose=False,
+        **part,
     )
 
     def prepare(image: tf.Tensor, label: Any = 0) -> tuple[tf.Tensor, tf.Tensor]:
@@ -119,3 +126,21 @@ def image_folder(
         return image, tf.cast(label, tf.int64)
 
     return Stream(len(examples), examples.map(prepare))
+
+
+def _images_in(folder: Path) -> list[Path]:
+    """Returns the images of a folder or of its folders.
+
+    Raises:
+        ValueError: If some lie deeper, or beside folders of others: their class would be a guess.
+    """
+    files = [file for file in folder.glob("**/*") if file.suffix.lower() in ENDINGS]
+    depths = {len(file.relative_to(folder).parts) for file in files}
+    if depths - {1} and depths != {2}:
+        odd = max(files, key=lambda file: len(file.parts))
+        raise ValueError(
+            "`path` must be a folder of images, or of folders of images, a class each; if it has "
+            f"folders `train` and `test`, each of them. Received: path={str(folder)!r} with "
+            f"{odd.relative_to(folder)} in it."
+        )
+    return files

@@ -23,41 +23,66 @@ class WeightedMean:
         mean: NaN where nothing counts.
         standard_error: NaN for fewer than two examples.
         count: The effective number of examples; n where all count alike.
-        is_rate: Whether all values are 0 or 1.
+        pair: The two values that there are, (0, 1) if all are 0 or 1; `None` if there are more.
     """
 
     mean: float
     standard_error: float
     count: float
-    is_rate: bool
+    pair: tuple[float, float] | None = None
 
     @classmethod
     def of(cls, values: np.ndarray, counts: np.ndarray) -> "WeightedMean":
         """Returns the mean of values `[n]` that count so much each, `[n]`, above zero."""
         n, total = len(values), counts.sum()
         if n == 0:
-            return cls(math.nan, math.nan, 0.0, False)
+            return cls(math.nan, math.nan, 0.0)
         mean = (counts * values).sum() / total
         spread = math.sqrt((counts**2 * (values - mean) ** 2).sum()) / total
         error = spread * math.sqrt(n / (n - 1)) if n > 1 else math.nan
-        is_rate = bool(np.isin(values, (0.0, 1.0)).all())
-        return cls(float(mean), error, float(total**2 / (counts**2).sum()), is_rate)
+        return cls(float(mean), error, float(total**2 / (counts**2).sum()), _pair(values))
 
-    def interval(self, level: float) -> tuple[float, float]:
+    def interval(
+        self, level: float, bounds: tuple[float, float] | None = None
+    ) -> tuple[float, float]:
         """Returns limits that hold the true mean with a probability of `level`.
 
-        Of a rate they are those of Clopper and Pearson: 64 hits of 64 have a standard error of
-        zero, and yet the rate may be 0.95. Of other values they are the mean +- t standard errors,
-        which needs a mean that is about normal: many examples, none of which outweighs the rest.
+        Where there are two values they are those of Clopper and Pearson: 64 hits of 64 have a
+        standard error of zero, and yet the rate may be 0.95. Of other values they are the mean +- t
+        standard errors, which needs a mean that is about normal: many examples, none of which
+        outweighs the rest.
+
+        What n examples did not show may still happen as often as 1 - ((1 - level) / 2)^(1 / n):
+        where values have `bounds`, that share may lie at either of them.
+
+        Args:
+            level: Such as 0.95.
+            bounds: The least and the greatest value there can be, if they are known.
         """
-        if self.is_rate:
-            return clopper_pearson(self.mean * self.count, self.count, level)
+        if self.pair is not None:
+            low, high = self.pair
+            hits = (self.mean - low) / (high - low) * self.count
+            limits = clopper_pearson(hits, self.count, level)
+            return tuple(low + (high - low) * limit for limit in limits)
         half = math.inf
         if self.count > 1.0:
             freedom = max(1.0, math.floor(self.count - 1.0))
             student = _quantile(tfd.StudentT, (1 + level) / 2, freedom, 0.0, 1.0)
             half = student * self.standard_error
-        return self.mean - half, self.mean + half
+        low, high = self.mean - half, self.mean + half
+        if bounds is None or self.count == 0:
+            return low, high
+        unseen = 1 - ((1 - level) / 2) ** (1 / self.count)
+        reach = [self.mean + unseen * (bound - self.mean) for bound in bounds]
+        return max(bounds[0], min(low, reach[0])), min(bounds[1], max(high, reach[1]))
+
+
+def _pair(values: np.ndarray) -> tuple[float, float] | None:
+    """Returns the two values that there are, `None` if there are more or too few to tell."""
+    if np.isin(values, (0.0, 1.0)).all():
+        return 0.0, 1.0
+    found = np.unique(values)
+    return (float(found[0]), float(found[1])) if len(found) == 2 < len(values) else None
 
 
 def clopper_pearson(hits: float, count: float, level: float) -> tuple[float, float]:

@@ -91,11 +91,13 @@ def check(
         does not hold      it is beyond the tolerance
         cannot say         the tolerance is inside of it: more examples are needed
 
-    Where a constraint truly is at its tolerance, at most 1 of 20 data sets is judged wrongly.
     Examples must be independent, and other than those that training or `hold_on="validation"` saw.
-    An example of sample weight 2 counts twice but is only one example. Rates (all values 0 or 1)
-    have the exact interval of Clopper and Pearson, because no miss among few examples is no proof
-    that there are none. All other means are taken for normal.
+    An example of sample weight 2 counts twice but is only one example. Where a constraint truly is
+    at its tolerance, 1 of 20 data sets is judged wrongly, as far as means are normal: of a few
+    dozen examples with a long tail, such as squares, it may be 1 of 10, of less 1 of 5. Where there
+    are two values, as in rates, the interval is the exact one of Clopper and Pearson, because no
+    miss among few examples is no proof that there are none; for the same reason a probability may
+    be lower than any that was seen.
 
     Args:
         model: A model with a `tf_geco` objective whose constraints have tolerances.
@@ -109,8 +111,8 @@ def check(
         A `Check`. Interrupted (Ctrl-C), it is that of the examples seen so far.
 
     Raises:
-        ValueError: If the objective asks for nothing, the data are empty, or something that counts
-            is not finite.
+        ValueError: If the objective asks for nothing, the data are empty, something that counts is
+            not finite, or a sample weight is negative or not finite.
 
     Example:
     ```python
@@ -151,10 +153,21 @@ class Labelled(Batches):
         x, y, weight = Batch.of(data)
         rest = {"y": y, "weight": weight}
         arrays = {k: _as_arrays(part) for k, part in rest.items() if part is not None}
+        _refuse_odd(arrays.get("weight", np.zeros(0)))
         return _as_arrays(x), arrays
 
     def _without_missing(self, x: Any, y: dict) -> Any:
         return x
+
+
+def _refuse_odd(weight: np.ndarray) -> None:
+    """Raises an error if sample weights are no numbers of examples."""
+    odd = weight[~(np.isfinite(weight) & (weight >= 0))]
+    if odd.size:
+        raise ValueError(
+            "Sample weights must be finite, and zero or more. "
+            f"Received: {odd.size} that are not, such as {odd[0]}."
+        )
 
 
 def _as_arrays(part: Any) -> Any:
@@ -188,7 +201,7 @@ def _counts(constraint: Constraint) -> str:
 def _finding(constraint: Constraint, values: np.ndarray, counts: np.ndarray, step: Any) -> Finding:
     """Returns what values `[n]` that count so much say of a constraint."""
     estimate = WeightedMean.of(values, counts)
-    limits = estimate.interval(LEVEL)
+    limits = estimate.interval(LEVEL, constraint.bounds)
     worst = max(float(constraint.violation(limit, step)) for limit in limits)
     best = min(float(constraint.violation(limit, step)) for limit in limits)
     near = (estimate.mean + sign * estimate.standard_error for sign in (1, -1))

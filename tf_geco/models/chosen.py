@@ -130,9 +130,22 @@ class Chosen(LatentVariableModel):
         tolerance = tf.TensorSpec([], tf.float32, name="tolerance")
         found["score"] = (self._score_at, found["score"][1])
         return {
-            name: (_last_by_name(function), [*inputs, tolerance])
+            name: (self._of_tolerance(function), [*inputs, tolerance])
             for name, (function, inputs) in found.items()
         }
+
+    def _of_tolerance(self, function: Callable) -> Callable:
+        """Returns a served function whose last input is its tolerance, which must be in range."""
+        least, greatest = self.objective.range.least, self.objective.range.greatest
+
+        def served(*inputs: tf.Tensor) -> Any:
+            tolerance = inputs[-1]
+            within = tf.logical_and(tolerance >= 0.999 * least, tolerance <= 1.001 * greatest)
+            said = f"`tolerance` must be within {self.objective.range}. Received:"
+            with tf.control_dependencies([tf.debugging.Assert(within, [said, tolerance])]):
+                return function(*inputs[:-1], tolerance=tf.identity(tolerance))
+
+        return served
 
     def _score_at(self, x: Any, tolerance: Any) -> dict[str, tf.Tensor]:
         return self.score_batch(x, level=self.level_of(tolerance))
@@ -167,8 +180,3 @@ class Chosen(LatentVariableModel):
                 f"Train longer, or with a larger network. Received: tolerance={tolerance:g}.",
                 stacklevel=5,
             )
-
-
-def _last_by_name(function: Callable) -> Callable:
-    """Returns a function whose last input is its argument `tolerance`."""
-    return lambda *inputs: function(*inputs[:-1], tolerance=inputs[-1])

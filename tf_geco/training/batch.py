@@ -82,6 +82,7 @@ class Batch(NamedTuple):
         """
         # A step that runs eagerly gets the arrays of `train_on_batch` as they are.
         data = tf.nest.map_structure(_as_tensor, data)
+        _refuse_unknown_rank(data)
         x, y, weight = keras.utils.unpack_x_y_sample_weight(data)
         if isinstance(y, dict) and WEIGHT in y:
             weight = y[WEIGHT]
@@ -184,6 +185,18 @@ def with_shapes(x: Any, shapes: Any) -> Any:
         return {**x, **{key: with_shapes(x[key], shape) for key, shape in shapes.items()}}
     known = not tf.is_tensor(x) or x.shape[1:].is_fully_defined()
     return x if known else tf.ensure_shape(x, shapes)
+
+
+def _refuse_unknown_rank(data: Any) -> None:
+    """Raises an error if a data set does not say how many axes its tensors have."""
+    parts = keras.tree.flatten_with_path(data)
+    unknown = [path for path, part in parts if tf.is_tensor(part) and part.shape.rank is None]
+    if unknown:
+        raise ValueError(
+            "A data set may leave the sizes of its tensors open, but not the number of their axes: "
+            "call `tf.ensure_shape(tensor, [None, ...])` where it is mapped. Received: a tensor of "
+            f"unknown rank at {' '.join(map(repr, unknown[0])) or 'x'}."
+        )
 
 
 def _as_tensor(part: Any) -> Any:

@@ -140,11 +140,6 @@ class ObjectiveModel(NativeModel):
 
     def make_train_function(self, force: bool = False) -> Callable:
         """Compiles the forward pass by itself where replicas must meet after it."""
-        if self.loss is not None:
-            raise ValueError(
-                "The objective is the loss: call `compile` without `loss`. "
-                f"Received: loss={self.loss!r}."
-            )
         self.objective.serve(self)
         self._forward = compiled_forward(self, self.forward)
         xla, self.jit_compile = self.jit_compile, self._forward == self.forward and self.jit_compile

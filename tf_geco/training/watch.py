@@ -118,12 +118,12 @@ class Watch(keras.metrics.Metric):
         seen = self.seen if training else self.seen_elsewhere
         values, output, loss = tf.convert_to_tensor(seen).numpy()[: len(PARTS)]
         if values:
-            return f"{int(values):,} values of its input are not finite"
+            return f"{int(values):,} values of its data, labels or weights are not finite"
         if output:
-            return "an output is not finite, although its input is"
+            return "an output is not finite, although its data are"
         if training and not loss:
             return "a gradient is not finite (float16: its loss scale falls until they all are)"
-        return "the loss is not finite, although its input is"
+        return "the loss is not finite, although its data are"
 
 
 def outside_unit_range(images: tf.Tensor) -> tf.Tensor:

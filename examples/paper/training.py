@@ -78,9 +78,11 @@ def available(paper: Paper, names: Sequence[str]) -> list[str]:
     return found
 
 
-def examples(paper: Paper, data: str, number: int, split: str = "train") -> Any:
-    """Returns so many examples, as arrays: x, and their labels."""
-    batches, found = load(paper, data, min(number, 500), split), []
+def examples(
+    paper: Paper, data: str, number: int, split: str = "train", size: int | None = None
+) -> Any:
+    """Returns so many examples of a data set, of a given size, as arrays: x, and their labels."""
+    batches, found = load(paper, data, min(number, 500), split, size), []
     for batch in batches.as_numpy_iterator():
         found.append(batch)
         if len(found) * len(keras.tree.flatten(batch)[0]) >= number:

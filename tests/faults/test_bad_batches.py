@@ -120,8 +120,9 @@ def test_batches_without_examples_move_nothing(case):
     assert_unmoved(model, before)
 
 
-@every_network
-def test_a_data_set_need_not_declare_its_shapes(case):
+@pytest.mark.parametrize("name", ["users_networks", "range", "conditional_conv_draw"])
+def test_a_data_set_need_not_declare_its_shapes(name):
+    case = NETWORKS[name]
     model = case.compiled(jit_compile=False)
     undeclared, seen = in_order(*[spoilt(np.array, case.data())] * 2), []
     checked = model.checked

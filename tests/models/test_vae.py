@@ -120,8 +120,9 @@ def test_images_outside_the_unit_range_are_warned_about_once():
 
 def test_loss_in_compile_is_refused():
     model = MODELS["dense"].build()
+    model.compile("adam", "mse")
     with pytest.raises(ValueError, match=r"without `loss`. Received: loss='mse'"):
-        model.compile("adam", "mse")
+        model.fit(MODELS["dense"].data(), verbose=0)
     model.compile("adam")
     model.fit(MODELS["dense"].data(), verbose=0)
 

@@ -39,20 +39,6 @@ class NativeModel(AsKeras):
     inference_seed_generator: keras.random.SeedGenerator | None = None
     carried: Any = None  # arrays by name, which a backup puts in the file beside the weights
 
-    def compile(self, *args: Any, **kwargs: Any) -> None:
-        """Prepares training, as `keras.Model.compile`, but without a loss.
-
-        Raises:
-            ValueError: If a loss is given.
-        """
-        given = inspect.signature(super().compile).bind(*args, **kwargs).arguments
-        if given.get("loss") is not None:
-            raise ValueError(
-                "The objective is the loss: call `compile` without `loss`. "
-                f"Received: loss={given['loss']!r}."
-            )
-        super().compile(*args, **kwargs)
-
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """Trains, as `keras.Model.fit`; the objective learns how many steps there will be."""
         given = self._given(super().fit, args, kwargs)

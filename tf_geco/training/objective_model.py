@@ -140,6 +140,12 @@ class ObjectiveModel(NativeModel):
 
     def make_train_function(self, force: bool = False) -> Callable:
         """Compiles the forward pass by itself where replicas must meet after it."""
+        # Keras keeps `self.loss` when it compiles again without one; what was given last is here.
+        if loss := (self.get_compile_config() or {}).get("loss"):
+            raise ValueError(
+                "The objective is the loss: call `compile` without `loss`. "
+                f"Received: loss={loss!r}."
+            )
         self.objective.serve(self)
         self._forward = compiled_forward(self, self.forward)
         xla, self.jit_compile = self.jit_compile, self._forward == self.forward and self.jit_compile

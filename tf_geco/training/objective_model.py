@@ -140,8 +140,8 @@ class ObjectiveModel(NativeModel):
 
     def make_train_function(self, force: bool = False) -> Callable:
         """Compiles the forward pass by itself where replicas must meet after it."""
-        # Keras keeps `self.loss` when it compiles again without one; what was given last is here.
-        if loss := (self.get_compile_config() or {}).get("loss"):
+        if (loss := self.loss) is not None:
+            self.loss = None  # Keras would keep it through a `compile` without one
             raise ValueError(
                 "The objective is the loss: call `compile` without `loss`. "
                 f"Received: loss={loss!r}."

@@ -30,18 +30,6 @@ def table_1() -> str:
     return grid(("paper", "class", "C, at most 0", "arguments and defaults"), rows)
 
 
-def figure_4() -> str:
-    """Returns KL and error of each model of Figure 4."""
-    rows = []
-    for panel, sets in read("figure_4")["result"].items():
-        for data, points in sets.items():
-            for name, point in points.items():
-                figures = f"{point['error']:.3f}", f"{point['kl']:.1f}", f"{point['nll']:.2f}"
-                rows.append([panel, data, name, *figures])
-    head = ("panel", "data", "objective", "RMS error", "KL, nats", "NLL, nats per pixel")
-    return grid(head, rows)
-
-
 def figure_8() -> str:
     """Returns what each model of seven digits spends and leaves uncovered."""
     rows = [

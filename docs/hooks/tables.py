@@ -277,7 +277,6 @@ TABLES: dict[str, Callable[[], str]] = {
         holes,
         nll_scale,
         no_sweep,
-        paper.figure_4,
         paper.figure_8,
         paper.quality,
         paper.table_1,

@@ -1,6 +1,7 @@
 """Figure 4: the information plane, by ELBO, by a hand-annealed beta, and by GECO."""
 
 import matplotlib.pyplot as plt
+from matplotlib.ticker import LogLocator, NullFormatter
 from training import Paper, Run, available, examples, trained
 
 import tf_geco
@@ -35,6 +36,9 @@ def make(paper: Paper) -> tuple:
         for index, (name, points) in enumerate(record[title].items()):
             draw(axis, name, f"C{index}", points)
         axis.set(title=title, xlabel="KL (nats)", ylabel="NLL (nats per pixel)", xscale="log")
+        axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.xaxis.set_major_formatter("{x:g}")
+        axis.xaxis.set_minor_formatter(NullFormatter())
         axis.spines[["top", "right"]].set_visible(False)
         axis.legend(frameon=False, fontsize="small")
     figure.suptitle(

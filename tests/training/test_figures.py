@@ -212,7 +212,7 @@ def test_training_stops_when_every_batch_is_left_out():
     data = np.full((80, 6), np.nan, "float32")
     with (
         pytest.warns(UserWarning, match="left out"),
-        pytest.raises(FloatingPointError, match=r"consecutive batches.*input"),
+        pytest.raises(FloatingPointError, match=r"consecutive batches.*data"),
     ):
         model.fit(data, batch_size=8, verbose=0)
 

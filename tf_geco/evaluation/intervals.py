@@ -62,8 +62,8 @@ class WeightedMean:
         if self.pair is not None:
             low, high = self.pair
             hits = (self.mean - low) / (high - low) * self.count
-            limits = clopper_pearson(hits, self.count, level)
-            return tuple(low + (high - low) * limit for limit in limits)
+            least, most = clopper_pearson(hits, self.count, level)
+            return low + (high - low) * least, low + (high - low) * most
         half = math.inf
         if self.count > 1.0:
             freedom = max(1.0, math.floor(self.count - 1.0))

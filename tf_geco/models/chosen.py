@@ -136,12 +136,13 @@ class Chosen(LatentVariableModel):
 
     def _of_tolerance(self, function: Callable) -> Callable:
         """Returns a served function whose last input is its tolerance, which must be in range."""
-        least, greatest = self.objective.range.least, self.objective.range.greatest
+        asked = self._refuse_without_range(function)
+        least, greatest = 0.999 * asked.least, 1.001 * asked.greatest
 
         def served(*inputs: tf.Tensor) -> Any:
             tolerance = inputs[-1]
-            within = tf.logical_and(tolerance >= 0.999 * least, tolerance <= 1.001 * greatest)
-            said = f"`tolerance` must be within {self.objective.range}. Received:"
+            within = tf.logical_and(tolerance >= least, tolerance <= greatest)
+            said = f"`tolerance` must be within {asked}. Received:"
             with tf.control_dependencies([tf.debugging.Assert(within, [said, tolerance])]):
                 return function(*inputs[:-1], tolerance=tf.identity(tolerance))
 

@@ -36,6 +36,7 @@ class NativeModel(AsKeras):
     progress: Progress
     watch: Watch
     jit_compile: bool  # a property of Keras
+    loss: Any
     inference_seed_generator: keras.random.SeedGenerator | None = None
     carried: Any = None  # arrays by name, which a backup puts in the file beside the weights
 

@@ -140,11 +140,11 @@ class ObjectiveModel(NativeModel):
 
     def make_train_function(self, force: bool = False) -> Callable:
         """Compiles the forward pass by itself where replicas must meet after it."""
-        if (loss := self.loss) is not None:
-            self.loss = None  # Keras would keep it through a `compile` without one
+        if self.loss is not None:
+            given, self.loss = self.loss, None  # Keras keeps it through a `compile` without one
             raise ValueError(
                 "The objective is the loss: call `compile` without `loss`. "
-                f"Received: loss={loss!r}."
+                f"Received: loss={given!r}."
             )
         self.objective.serve(self)
         self._forward = compiled_forward(self, self.forward)

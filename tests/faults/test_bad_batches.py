@@ -145,3 +145,11 @@ def test_a_data_set_must_declare_the_number_of_axes(part):
     undeclared = tf.data.Dataset.from_generator(lambda: iter([batch]), output_signature=signature)
     with pytest.raises(ValueError, match=r"ensure_shape.*Received: a tensor of unknown rank at"):
         case.compiled(jit_compile=False).fit(undeclared, verbose=0)
+
+
+@pytest.mark.parametrize("entry", ["context", "target"])
+def test_an_entry_that_is_missing_is_named(entry):
+    case = NETWORKS["conditional_conv_draw"]
+    data = {key: part for key, part in case.data().items() if key != entry}
+    with pytest.raises(ValueError, match=r'takes {"context": ..., "target": ...}. Received: \['):
+        case.compiled(jit_compile=False).fit(data, verbose=0)

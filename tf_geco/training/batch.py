@@ -181,8 +181,11 @@ def with_shapes(x: Any, shapes: Any) -> Any:
         x: An array, or a dictionary of such.
         shapes: The shape of each, the batch as `None`.
     """
-    if isinstance(shapes, dict):
-        return {**x, **{key: with_shapes(x[key], shape) for key, shape in shapes.items()}}
+    if isinstance(shapes, dict):  # an entry that is missing is named where it is read
+        return {
+            key: with_shapes(part, shapes[key]) if key in shapes else part
+            for key, part in x.items()
+        }
     known = not tf.is_tensor(x) or x.shape[1:].is_fully_defined()
     return x if known else tf.ensure_shape(x, shapes)
 

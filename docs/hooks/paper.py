@@ -1,23 +1,11 @@
 """The tables of docs/paper.md, made of what examples/paper kept in docs/paper/."""
 
-import json
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Callable
 from typing import Any
 
-RESULTS = Path(__file__).parents[1] / "paper"
+from kept import grid, read
 
-
-def read(name: str) -> dict[str, Any]:
-    """Returns what was kept of a result of the paper."""
-    return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
-
-
-def grid(head: Iterable[str], rows: Iterable[Iterable[Any]]) -> str:
-    """Returns a table in Markdown."""
-    columns = list(head)
-    lines = [columns, ["---"] * len(columns), *rows]
-    return "\n".join(f"| {' | '.join(map(str, line))} |" for line in lines)
+MEASURED = ("RMS error", "average KL, nats", "marginal KL, nats")
 
 
 def table_1() -> str:
@@ -32,45 +20,32 @@ def table_1() -> str:
 
 def figure_8() -> str:
     """Returns what each model of seven digits spends and leaves uncovered."""
-    rows = [
-        [
-            name,
-            f"{found['error']:.3f}",
-            f"{found['average kl']:.2f}",
-            f"{found['marginal kl']:.2f} ± {found['standard error']:.2f}",
-        ]
-        for name, found in read("figure_8")["result"].items()
-    ]
-    return grid(("objective", "RMS error", "average KL, nats", "marginal KL, nats"), rows)
+    found = read("figure_8")["result"].items()
+    return grid(("objective", *MEASURED), ([name, *measured(row, 2)] for name, row in found))
+
+
+def measured(row: dict[str, float], digits: int) -> list[str]:
+    """Returns error, average and marginal KL of a model, in nats to so many digits."""
+    average, marginal, error = (
+        f"{row[key]:.{digits}f}" for key in ("average kl", "marginal kl", "standard error")
+    )
+    return [f"{row['error']:.3f}", average, f"{marginal} ± {error}"]
 
 
 def table_2() -> str:
     """Returns the marginal KL of VAE + NVP by objective."""
-    rows = [
-        [
-            data,
-            name,
-            f"{found['error']:.3f}",
-            f"{found['average kl']:.1f}",
-            f"{found['marginal kl']:.1f} ± {found['standard error']:.1f}",
-        ]
-        for data, models in read("table_2")["result"].items()
-        for name, found in models.items()
-    ]
-    return grid(("data", "objective", "RMS error", "average KL, nats", "marginal KL, nats"), rows)
+    rows = by_data("table_2", lambda row: measured(row, 1))
+    return grid(("data", "objective", *MEASURED), rows)
 
 
 def quality() -> str:
     """Returns how good samples are."""
-    rows = [
-        [
-            data,
-            name,
-            f"{found['confidence']:.3f}",
-            f"{found['evenness']:.3f}",
-            f"{found['Frechet distance']:.1f}",
-        ]
-        for data, models in read("quality")["result"].items()
-        for name, found in models.items()
-    ]
-    return grid(("data", "samples of", "confidence", "evenness", "Frechet distance"), rows)
+    digits = {"confidence": 3, "evenness": 3, "Frechet distance": 1}
+    rows = by_data("quality", lambda row: [f"{row[key]:.{n}f}" for key, n in digits.items()])
+    return grid(("data", "samples of", *digits), rows)
+
+
+def by_data(name: str, cells: Callable[[dict], list[str]]) -> list[list[Any]]:
+    """Returns a row for each model on each data set of a result."""
+    found = read(name)["result"].items()
+    return [[data, key, *cells(row)] for data, models in found for key, row in models.items()]

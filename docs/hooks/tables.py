@@ -6,28 +6,20 @@ table in Markdown. A page asks for it by a line of its own, such as
 """
 
 import ast
-import json
 import statistics
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
-RESULTS = ROOT / "benchmarks" / "results"
+from kept import ROOT, grid, read
+
 sys.path.append(str(ROOT / "benchmarks"))
 
-import frontier  # noqa: E402
-import paper  # noqa: E402
-from paper import grid  # noqa: E402
+import frontier
+import paper
 
 MET = 1.02  # of the bound, as in the benchmarks
 FEASIBLE = 1.05
-
-
-def read(name: str) -> dict[str, Any]:
-    """Returns what a benchmark kept."""
-    return json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
 
 
 def spread(scores: list[float]) -> str:
@@ -291,7 +283,7 @@ TABLES: dict[str, Callable[[], str]] = {
 
 def versions(name: str) -> str:
     """Returns in words what a benchmark ran on."""
-    record = read(name) if (RESULTS / f"{name}.json").exists() else paper.read(name)
+    record = read(name)
     found = record.get("versions") or next(iter(record.values()))["versions"]
     names = {"tensorflow": "TensorFlow", "keras": "Keras", "python": "Python"}
     return ", ".join(f"{words} {found[name]}" for name, words in names.items())

@@ -1,7 +1,7 @@
-"""Figure 5: GECO asks for the error at which the ELBO ended, and pays fewer nats for it."""
+"""Figure 5: GECO asks for the error at which the ELBO ended: what does each pay for it?"""
 
 import matplotlib.pyplot as plt
-from training import Paper, Run, at_the_error_of, available, record, trained
+from training import Paper, Run, at_the_error_of, available, record, train_missing
 
 
 def make(paper: Paper) -> tuple:
@@ -9,7 +9,7 @@ def make(paper: Paper) -> tuple:
     photographs = available(paper, ["cifar10"]) if "cifar10" in paper.preset.unconditional else []
     elbo = Run(*(photographs or ["color_mnist"]), "conv_draw", "ELBO")
     geco = at_the_error_of(paper, elbo)
-    trained(paper, [geco])
+    train_missing(paper, [geco])
     figure, axes = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
     found = {"data": elbo.data, "asked": float(geco.objective.split()[1])}
     for name, run, colour in (("ELBO", elbo, "C2"), ("GECO", geco, "C0")):

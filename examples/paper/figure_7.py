@@ -28,8 +28,7 @@ def make(paper: Paper) -> tuple:
         x = points(name, paper.preset.points)
         data.append(x)
         columns.append(rows(x, paper.preset.fixed_points))
-        slopes = {row: [title for title, _ in found] for row, found in columns[-1].items()}
-        record[name] = slopes
+        record[name] = {row: [title for title, _ in r] for row, r in columns[-1].items()}
     names = list(columns[0])
     cells = [[cell for column in columns for cell in column[name]] for name in names]
     figure = plotting.lipschitz_fixed_points(

@@ -1,7 +1,7 @@
 """Figure 8: the posteriors of seven digits in a plane, by ELBO and under RE and CLA constraints."""
 
 import matplotlib.pyplot as plt
-from training import Paper, Run, examples, trained
+from training import Paper, Run, examples, measured, trained
 
 import tf_geco
 
@@ -20,14 +20,9 @@ def make(paper: Paper) -> tuple:
     figure, axes = plt.subplots(1, 4, figsize=(13, 3.7), layout="constrained")
     record = {}
     for axis, (run, model) in zip(axes, models.items(), strict=True):
-        samples, seed = model.posterior(digits).sample(100, seed=paper.seed), paper.seed
-        marginal = tf_geco.evaluation.marginal_kl(model, digits, paper.preset.marginal[0] * 4)
-        record[run.objective] = {
-            "error": tf_geco.evaluation.optimal_sigma(model, digits, seed=seed),
-            "average kl": tf_geco.evaluation.average_kl(model, digits, seed=seed).value,
-            "marginal kl": marginal.value,
-            "standard error": marginal.standard_error,
-        }
-        title = f"{OBJECTIVES[run.objective]}\nmarginal KL {marginal.value:.2f} nats"
+        samples = model.posterior(digits).sample(100, seed=paper.seed)
+        found = measured(paper, model, digits, paper.preset.marginal[0] * 4)
+        record[run.objective] = found
+        title = f"{OBJECTIVES[run.objective]}\nmarginal KL {found['marginal kl']:.2f} nats"
         tf_geco.plotting.latent_scatter(samples, limit=4.5, title=title, axes=axis)
     return figure, record

@@ -1,6 +1,6 @@
 """What each preset runs: sizes and lengths, nothing else."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -12,7 +12,8 @@ class Training:
         steps: Optimizer steps.
         batch: Examples in a step.
         learning_rate: That of Adam.
-        sizes: Of the network: options of `ConvDRAW.from_preset`, or of `networks.py`.
+        sizes: Of the network: options of `ConvDRAW.from_preset`; or latents, width of the flow, and
+            `hidden` of `dense_networks` or `filters` of `conv_networks`.
     """
 
     steps: int
@@ -58,10 +59,6 @@ class Preset:
     temperatures: int
     fixed_points: int
     classifier: int
-
-    def settings(self) -> dict[str, Any]:
-        """Returns all of it as a dictionary."""
-        return asdict(self)
 
 
 IMAGES = ("mnist", "color_mnist", "mnist_triplets", "cifar10", "celeb_a")

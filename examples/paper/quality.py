@@ -15,7 +15,7 @@ DATA = ("mnist", "color_mnist", "cifar10")
 
 
 def make(paper: Paper) -> tuple:
-    """Returns no figure, and the quality of samples, and of held-out data themselves."""
+    """Returns no figure, and the quality of samples, and of training data beside them."""
     record = {}
     for data in available(paper, [name for name in DATA if name in paper.preset.unconditional]):
         judge = Judge(paper, data)

@@ -1,9 +1,7 @@
 """Table 2: the marginal KL of VAE + NVP, by ELBO and by GECO: what is left of holes."""
 
 from figure_4 import objectives
-from training import Paper, Run, available, examples, trained
-
-from tf_geco import evaluation
+from training import Paper, Run, available, examples, measured, trained
 
 DATA = ("cifar10", "color_mnist")
 
@@ -16,16 +14,6 @@ def make(paper: Paper) -> tuple:
     for data in available(paper, names):
         x, _ = examples(paper, data, count)
         models = trained(paper, [Run(data, "vae_nvp", name) for name in objectives(paper)])
-        record[data] = {run.objective: measured(m, x, samples) for run, m in models.items()}
+        found = {run.objective: measured(paper, m, x, samples) for run, m in models.items()}
+        record[data] = found
     return None, record
-
-
-def measured(model, x, samples: int) -> dict[str, float]:
-    """Returns the figures of a model."""
-    marginal = evaluation.marginal_kl(model, x, samples)
-    return {
-        "marginal kl": marginal.value,
-        "standard error": marginal.standard_error,
-        "average kl": evaluation.average_kl(model, x).value,
-        "error": evaluation.optimal_sigma(model, x),
-    }

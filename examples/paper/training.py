@@ -136,13 +136,18 @@ def build(paper: Paper, run: Run) -> keras.Model:
 
 def trained(paper: Paper, runs: Sequence[Run]) -> dict[Run, keras.Model]:
     """Returns the trained models of runs; those that are missing are trained."""
+    train_missing(paper, runs)
+    return {run: keras.models.load_model(path(paper, run, "keras")) for run in runs}
+
+
+def train_missing(paper: Paper, runs: Sequence[Run]) -> None:
+    """Trains the models of runs that are missing."""
     left = [run for run in runs if record(paper, run) is None]
     if left:
         bar = keras.utils.Progbar(EPOCHS * len(left), unit_name="epoch")
         for run in left:
             print(f"\n{run.objective} on {run.data} with {run.network}")
             train(paper, run, bar)
-    return {run: keras.models.load_model(path(paper, run, "keras")) for run in runs}
 
 
 def train(paper: Paper, run: Run, bar: Any) -> None:
@@ -202,6 +207,18 @@ def classifier(paper: Paper, data: str) -> keras.Model:
         model.fit(batches, epochs=paper.preset.classifier, shuffle=False, verbose=0)
         model.save(file)
     return keras.models.load_model(file)
+
+
+def measured(paper: Paper, model: keras.Model, x: Any, samples: int) -> dict[str, float]:
+    """Returns error, average and marginal KL of a model, the last by so many samples."""
+    seed, evaluation = {"seed": paper.seed}, tf_geco.evaluation
+    marginal = evaluation.marginal_kl(model, x, samples, **seed)
+    return {
+        "error": evaluation.optimal_sigma(model, x, **seed),
+        "average kl": evaluation.average_kl(model, x, **seed).value,
+        "marginal kl": marginal.value,
+        "standard error": marginal.standard_error,
+    }
 
 
 def at_the_error_of(paper: Paper, run: Run) -> Run:

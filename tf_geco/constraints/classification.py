@@ -59,7 +59,7 @@ class ClassificationAccuracy(Constraint):
         E[C] <= 0 would ask for an accuracy of at most kappa; the sign is reversed here.
     """
 
-    bounds = (0.0, 1.0)
+    values_within = (0.0, 1.0)
 
     def __init__(
         self,

@@ -71,7 +71,7 @@ class Constraint(keras.layers.Layer):
         Rezende and Viola, "Taming VAEs", 2018, arXiv:1810.00597, Section 3 and Table 1.
     """
 
-    bounds: tuple[float, float] | None = None  # of what is measured of an example, if known
+    values_within: tuple[float, float] | None = None  # what an example may measure, if known
 
     def __init__(
         self,

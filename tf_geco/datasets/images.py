@@ -1,4 +1,4 @@
-"""Data sets of single images: MNIST, CIFAR-10, CelebA."""
+"""Data sets of single images: MNIST, CIFAR-10, CelebA, folders of one's own."""
 
 import os
 from pathlib import Path

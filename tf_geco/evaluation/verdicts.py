@@ -201,7 +201,7 @@ def _counts(constraint: Constraint) -> str:
 def _finding(constraint: Constraint, values: np.ndarray, counts: np.ndarray, step: Any) -> Finding:
     """Returns what values `[n]` that count so much say of a constraint."""
     estimate = WeightedMean.of(values, counts)
-    limits = estimate.interval(LEVEL, constraint.bounds)
+    limits = estimate.interval(LEVEL, constraint.values_within)
     worst = max(float(constraint.violation(limit, step)) for limit in limits)
     best = min(float(constraint.violation(limit, step)) for limit in limits)
     near = (estimate.mean + sign * estimate.standard_error for sign in (1, -1))

@@ -54,6 +54,16 @@ def test_what_is_finished_is_not_made_again(made):
     assert (folder / "table_2.json").exists()
 
 
+def test_a_result_of_other_sizes_data_or_versions_is_not_taken(tmp_path):
+    paper = Paper(presets.PRESETS["smoke"], tmp_path)
+    about = run.description(paper, "smoke")
+    (tmp_path / "table_1.json").write_text(json.dumps({**about, "seconds": 0.0, "result": {}}))
+    assert run.finished(paper, "table_1", about)
+    larger = {**about["sizes"], "points": 41}
+    for change in ({"sizes": larger}, {"data": ["imagenet"]}, {"seed": 1}, {"versions": {}}):
+        assert not run.finished(paper, "table_1", {**about, **change})
+
+
 def test_a_model_of_other_settings_is_not_taken(tmp_path):
     of = {name: Paper(preset, tmp_path) for name, preset in presets.PRESETS.items()}
     run_ = Run("mnist", "vae_nvp", "ELBO")

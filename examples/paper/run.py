@@ -15,6 +15,7 @@ import functools
 import json
 import os
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -32,7 +33,7 @@ import samples
 import table_1
 import table_2
 from presets import PRESETS
-from training import Paper
+from training import NEEDS_FILES, Paper, available
 
 from tf_geco.versions import versions
 
@@ -63,8 +64,15 @@ def produce(paper: Paper, name: str, about: dict) -> dict:
     return kept
 
 
+def description(paper: Paper, preset: str) -> dict:
+    """Returns what a result depends on, as JSON has it."""
+    data = available(paper, NEEDS_FILES)
+    sizes = {"preset": preset, "sizes": asdict(paper.preset), "data": data, "seed": paper.seed}
+    return json.loads(json.dumps({**sizes, "versions": versions()}))
+
+
 def finished(paper: Paper, name: str, about: dict) -> bool:
-    """Returns whether a result is there, made with the same settings."""
+    """Returns whether a result is there, made with the same settings, data and versions."""
     file = paper.folder / f"{name}.json"
     kept = json.loads(file.read_text()) if file.exists() else {}
     return {**kept, **about} == kept
@@ -83,7 +91,7 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     preset = PRESETS[options.preset]
     paper = Paper(preset, folder, options.data_dir, options.download, options.seed)
-    about = {"preset": options.preset, "seed": options.seed, "versions": versions()}
+    about = description(paper, options.preset)
     for number, name in enumerate(options.only, 1):
         print(f"{name} ({number} of {len(options.only)})", flush=True)
         if not finished(paper, name, about):

@@ -64,8 +64,6 @@ def _card(row: re.Match) -> str:
     """Returns the card of an example: its last picture, its name, and what it shows."""
     name, link, text = row.groups()
     pictures = [f"examples/{file}" for file in notebooks.pictures(name)]
-    if name == "quickstart":
-        pictures = ["quickstart.png"]
     shown = [f"[![What {name} draws]({picture})]({link})" for picture in pictures[-1:]]
     parts = [*shown, f"**[{notebooks.title(name)}]({link})**", text[:1].upper() + text[1:]]
     return "-   " + "\n\n    ".join(parts) + "\n"

@@ -63,6 +63,7 @@ def contestants(networks):
     objectives = {
         "elbo": tf_geco.ELBO(sigma=0.1),
         "geco": tf_geco.GECO([ReconstructionError(0.1)]),
+        "every tolerance": tf_geco.GECO([ReconstructionError(tf_geco.Range(0.08, 0.2))]),
     }
     models = {"handwritten": Handwritten(*networks((28, 28, 1), LATENT_DIM))}
     for name, objective in objectives.items():
@@ -109,7 +110,7 @@ def main():
     tf.config.threading.set_intra_op_parallelism_threads(1)
     cases = [(name, spe) for name in NETWORKS for spe in (1, 16)]
     table = {}
-    with tqdm(total=len(cases) * options.rounds * 3, desc="rounds") as progress:
+    with tqdm(total=len(cases) * options.rounds * 4, desc="rounds") as progress:
         for name, spe in cases:
             times = measure(NETWORKS[name], spe, options.steps, options.rounds, progress)
             base = np.array(times["handwritten"])

@@ -107,7 +107,8 @@ def flow_vae():
         *tf_geco.models.dense_networks((6,), latent_dim=3, hidden=(8,)), posterior, geco()
     )
     for network in posterior.networks:
-        network.last.kernel.assign(keras.random.normal(network.last.kernel.shape, stddev=0.3))
+        shape = network.last.kernel.shape
+        network.last.kernel.assign(keras.random.normal(shape, stddev=0.3, seed=sum(shape)))
     return model
 
 

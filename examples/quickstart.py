@@ -105,9 +105,10 @@ model.export(outputs / "vae_savedmodel", verbose=False)
 # %% [markdown]
 # ## Your networks, your data
 #
-# An encoder is any Keras model from an example to a vector or to feature maps; a decoder is any
-# from a latent vector to an example. The posterior makes the last projection, so the encoder ends
-# with features. Data are arrays, or a `tf.data.Dataset` of `x` or `(x, labels)`.
+# An encoder is any Keras model from an example to a vector, a decoder is any from a latent vector
+# to an example. The posterior makes the last projection, so the encoder ends with hidden units,
+# a convolutional one with `Flatten`. Data are arrays, or a `tf.data.Dataset` of `x` or
+# `(x, labels)`.
 
 # %%
 encoder = keras.Sequential(

@@ -30,7 +30,23 @@ def test_the_same_seed_is_the_same_number():
     assert first.value != other.value
 
 
-@pytest.mark.parametrize("form", ["array", "pair", "dataset", "triples", "loader"])
+class Frame:
+    """A table with named columns, as pandas has: whoever iterates over it gets the names."""
+
+    def __init__(self, array):
+        self.array, self.shape, self.dtype = array, array.shape, array.dtype
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self.array, dtype)
+
+    def __iter__(self):
+        return iter("abc")
+
+    def __len__(self):
+        return len(self.array)
+
+
+@pytest.mark.parametrize("form", ["array", "pair", "frame", "dataset", "triples", "loader"])
 def test_every_form_of_data_gives_the_same(form):
     model, y = table(), np.zeros(40)
     x = model.indices
@@ -38,6 +54,7 @@ def test_every_form_of_data_gives_the_same(form):
     data = {
         "array": x,
         "pair": (x, y),
+        "frame": Frame(x),
         "dataset": tf.data.Dataset.from_tensor_slices(x).batch(9),
         "triples": pairs.map(lambda x, y: (x, y, 1.0)).batch(40),
         "loader": [(x[:1], y[:1]), (x[1:], y[1:])],

@@ -78,8 +78,74 @@ def test_calibration_is_saved_and_forgotten_by_training(trained, tmp_path):
     loaded = keras.models.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(loaded.objective.curve(), trained.objective.curve())
     assert float(loaded.objective.is_calibrated) == 1.0
-    loaded.fit(data(32), verbose=0)
+    loaded.train_on_batch(data(32))
     assert float(loaded.objective.is_calibrated) == 0.0
+
+
+KINDS = {
+    "arrays": lambda x: (x,),
+    "weights": lambda x: (np.concatenate([x, 0 * x]), None, np.repeat([1.0, 0.0], len(x))),
+    "data set": lambda x: (tf.data.Dataset.from_tensor_slices(x).batch(64),),
+    "repeating": lambda x: (tf.data.Dataset.from_tensor_slices(x).batch(64).repeat(),),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_tolerances_come_out_as_asked_after_short_trainings_too(kind):
+    """The averages of a training lag behind: by a tenth and more where networks still learn."""
+    keras.utils.set_random_seed(0)
+    model = dense_vae(geco(tf_geco.Range(0.05, 0.2)))
+    model.compile(keras.optimizers.Adam(5e-3), steps_per_execution=4)
+    x, *beside = KINDS[kind](data(512))
+    y, weight = beside or (None, None)
+    for epochs in (30, 1):  # a training, and one that goes on
+        model.fit(x, y, sample_weight=weight, epochs=epochs, steps_per_epoch=8, verbose=0)
+        for tolerance in (0.1, 0.14, 0.18):
+            assert rms(model, data(512), tolerance=tolerance) == pytest.approx(tolerance, rel=0.05)
+
+
+def test_data_that_can_be_read_only_once_leave_the_averages_of_training():
+    model = range_vae()
+    model.compile("adam")
+    model.fit(((data(8),) for _ in range(3)), verbose=0)
+    assert float(model.objective.is_calibrated) == 0.0
+
+
+def test_weights_count_in_a_calibration(trained):
+    far, weight = np.clip(2.0 * data(256), 0.0, 1.0), np.repeat([1.0, 0.0], 256)
+    trained.calibrate(data(256))
+    alone = trained.objective.curve()[0].numpy()
+    trained.calibrate((np.concatenate([data(256), far]), None, weight.astype("float32")))
+    np.testing.assert_allclose(trained.objective.curve()[0], alone, rtol=0.05)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (lambda x: np.where(np.arange(6) == 3, np.nan, x), "what counts must be finite"),
+        (lambda x: (x, {"mask": np.zeros(x.shape, bool)}), "some of the data must count"),
+        (lambda x: (x, None, np.zeros(len(x), "float32")), "some of the data must count"),
+        (lambda x: x[:, :4], "must fit the model"),
+        (lambda x: x.tolist(), "`x` must be an array"),
+        (lambda x: x[:0], "The data are empty"),
+    ],
+)
+def test_what_cannot_be_calibrated_with_is_refused_and_changes_nothing(trained, given, message):
+    before = trained.objective.curve()[0].numpy()
+    with pytest.raises(ValueError, match=message):
+        trained.calibrate(given(data(32)))
+    np.testing.assert_array_equal(trained.objective.curve()[0], before)
+
+
+def test_weights_of_another_range_serve_the_middle_of_this_one(tmp_path):
+    model, other = range_vae(), dense_vae(geco(tf_geco.Range(0.5, 0.9)))
+    for part in (model, other):
+        part.compile("adam")
+        part.train_on_batch(data(8))
+    model.save_weights(tmp_path / "of.weights.h5")
+    with pytest.warns(UserWarning, match="of another range"):
+        other.load_weights(tmp_path / "of.weights.h5")
+    assert other.tolerance == pytest.approx(np.sqrt(0.45))
 
 
 def test_calibration_is_the_mean_over_all_examples(trained):
@@ -162,6 +228,9 @@ MANY = [ReconstructionError(tf_geco.Range(0.1, 0.2)), PatchNCC(0.8)]
     [
         (lambda: tf_geco.Range(0.2, 0.1), "`least` must be below `greatest`"),
         (lambda: tf_geco.Range(0.1, 0.1), "`least` must be below `greatest`"),
+        (lambda: tf_geco.Range(0.1, 0.1000001), "by 1 % at least"),
+        (lambda: tf_geco.GECO(MANY[1:], cost=MANY[0]), "`cost` takes one tolerance"),
+        (lambda: tf_geco.evaluation.rate_distortion(range_vae(), data(2), []), "Received: none"),
         (lambda: tf_geco.Range(0.0, 0.1), "`least` must be a positive number"),
         (lambda: PatchNCC(tf_geco.Range(0.5, 1.5)), "1.5"),
         (lambda: tf_geco.GECO(MANY), "must be the only one"),

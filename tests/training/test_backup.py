@@ -83,7 +83,8 @@ def assert_a_killed_training_ends_as_one_that_was_not(name, tmp_path, **options)
 def test_a_finished_training_is_not_repeated(tmp_path):
     case = MODELS["dense"]
     first, _ = run(case, tmp_path)
-    second, _ = run(case, tmp_path)
+    with pytest.warns(UserWarning, match="training is finished.*runs no epoch"):
+        second, _ = run(case, tmp_path)
     assert_same_weights(first, second, rtol=0, atol=0)
     assert int(second.objective.step) == int(first.objective.step)
 
@@ -158,7 +159,8 @@ def test_a_training_that_patience_stopped_stays_stopped(tmp_path):
         return model, history.epoch, watch.best_epoch
 
     first, epochs, best = fit()
-    again, none, same = fit()
+    with pytest.warns(UserWarning, match="training is finished"):
+        again, none, same = fit()
     assert (len(epochs), none) == (3, [])
     assert same == best
     assert_same_weights(first, again, rtol=0, atol=0)
@@ -197,7 +199,8 @@ def test_a_file_of_another_training_is_refused_or_said(tmp_path):
         return model
 
     model = trained(0.1)
-    trained(0.1)  # says nothing
+    with pytest.warns(UserWarning, match="training is finished"):
+        trained(0.1)
     with pytest.warns(UserWarning, match=r"asked for \[0.1\].*Received: tolerances of \[0.2\]"):
         trained(0.2)
     model.save_weights(file)
@@ -205,6 +208,9 @@ def test_a_file_of_another_training_is_refused_or_said(tmp_path):
     with pytest.raises(ValueError, match="holds weights alone"):
         trained(0.1)
     assert file.read_bytes() == before
+    file.write_bytes(before[: len(before) // 2])
+    with pytest.raises(ValueError, match=r"cannot be read.*Received: filepath"):
+        trained(0.1)
 
 
 @pytest.mark.parametrize("given", [["b", "a"], ["a", "c"], ["a"]])

@@ -68,16 +68,18 @@ def not_yet(objective: GECO, seen: np.ndarray) -> list[str]:
     """Returns a sentence for each constraint that does not hold, but may with more training."""
     return [
         f"Constraint '{objective.names[index]}' is not met yet: "
-        f"{_nearest(objective, seen, int(index))}. {_cure(objective, seen, int(index))}"
+        f"{_nearest(objective, seen, int(index))}.{_cure(objective, seen, int(index))}"
         for index in np.flatnonzero(_violated(objective))
     ]
 
 
 def _cure(objective: GECO, seen: np.ndarray, index: int) -> str:
     """Returns what to try: what was met and lost oscillates, or its figures are noisy."""
+    if not np.isfinite(seen[:, index]).any():
+        return ""  # nothing counted or was finite, of which training has warned
     if _held(objective, seen)[:, index].any():
-        return "Try a lower learning rate, or `GECOCallback(restore_best_weights=True)`."
-    return "Train longer, or ask for a looser tolerance."
+        return " Try a lower learning rate, or `GECOCallback(restore_best_weights=True)`."
+    return " Train longer, or ask for a looser tolerance."
 
 
 def in_vain(objective: GECO, seen: np.ndarray) -> list[str]:

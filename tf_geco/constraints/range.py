@@ -20,7 +20,7 @@ class Range:
         greatest: The greatest. A range of a factor of two to five is what one network serves well.
 
     Raises:
-        ValueError: If a number is not positive, or `least` is not below `greatest`.
+        ValueError: If a number is not positive, or `least` is not below `greatest` by 1 %.
 
     Example:
     ```python
@@ -39,9 +39,9 @@ class Range:
     def __init__(self, least: float, greatest: float) -> None:
         self.least = positive_number(least, "least")
         self.greatest = positive_number(greatest, "greatest")
-        if not self.least < self.greatest:
+        if not 1.01 * self.least <= self.greatest:
             raise ValueError(
-                "`least` must be below `greatest`. "
+                "`least` must be below `greatest`, by 1 % at least. "
                 f"Received: least={self.least:g}, greatest={self.greatest:g}."
             )
 

@@ -145,7 +145,7 @@ def tensors(x: Any) -> Any:
 
 def _is_arrays(data: Any) -> bool:
     leaves = tf.nest.flatten(data) if isinstance(data, (tuple, dict)) else [data]
-    return all(isinstance(leaf, (np.ndarray, tf.Tensor, type(None))) for leaf in leaves)
+    return all(leaf is None or hasattr(leaf, "__array__") for leaf in leaves)
 
 
 def _arrays(x: Any) -> Any:

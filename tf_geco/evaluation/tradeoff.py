@@ -86,6 +86,8 @@ def rate_distortion(
     asked_range, chosen = model.objective.range, model.objective.chosen
     if np.ndim(tolerances) == 0:
         tolerances = asked_range.tolerances(positive_integer(tolerances, "tolerances"))
+    if not len(tolerances):
+        raise ValueError("`tolerances` must be a number of them, or some. Received: none.")
     asked = sorted(asked_range.choose(float(tolerance)) for tolerance in tolerances)
     options: dict[str, Any] = {"seed": seed, "batch_size": batch_size}
     name, rows = model.objective.constraints[0].name, []

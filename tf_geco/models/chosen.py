@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_geco.constraints import Range
-from tf_geco.models.curve import level_batches, sums_at_levels
+from tf_geco.models.curve import level_batches, sums_after, sums_at_levels
 from tf_geco.models.latent_variable import LatentVariableModel
 from tf_geco.models.served import Endpoint
 from tf_geco.networks import Gate
@@ -47,20 +47,33 @@ class Chosen(LatentVariableModel):
         self._refuse_without_range(tolerance)
         self.objective.state_of("chosen").assign(self._told(tolerance))
 
+    def after_fit(self, given: dict[str, Any]) -> None:
+        """Calibrates a model of a range on data that it was trained on, up to 1,024 examples.
+
+        Moving averages lag behind networks that still learn, and are of networks in training. Of
+        data that can be read only once, such as a generator, they have to do.
+        """
+        super().after_fit(given)
+        if self.objective.range is not None:
+            sums = sums_after(self, given)
+            if sums is not None and self.objective.is_curve(sums):
+                self.objective.calibrate(sums)
+
     def calibrate(self, data: Any, *, seed: int = 0, batch_size: int = 256) -> None:
         """Makes tolerances those of other data, such as held-out ones, measured as used.
 
-        Training knows which level has which error on its own batches. On data it has not seen
-        errors are larger, and networks with Dropout or batch normalisation have other errors when
-        they are used: this measures all levels anew. Further training forgets it.
+        `fit` has measured which level has which error on its own data. On data it has not seen
+        errors are larger: this measures all levels anew. Further training forgets it.
 
         Args:
-            data: Arrays `x` or `(x, y)`, or a `tf.data.Dataset` of batches of such.
+            data: Arrays `x`, `(x, y)` or `(x, y, sample_weight)`, or a `tf.data.Dataset` of batches
+                of such.
             seed: Of the noise of the latents.
             batch_size: Number of examples at once.
 
         Raises:
-            ValueError: If the objective has no range, or the data are empty or do not fit.
+            ValueError: If the objective has no range, or the data are empty, do not fit, are not
+                finite where they count, or nothing in them counts.
 
         Example:
         ```python
@@ -176,8 +189,11 @@ class Chosen(LatentVariableModel):
         sign = 1.0 if constraint.form == "<=" else -1.0
         nearest = readings[np.argmin(sign * readings)] if np.isfinite(readings).all() else tolerance
         if sign * nearest > sign * tolerance + 0.02 * tolerance:
+            known = float(self.objective.state_of("is_calibrated")) > 0.0
             warnings.warn(
-                f"No level of the model reaches that tolerance: the nearest has {nearest:.4g}. "
-                f"Train longer, or with a larger network. Received: tolerance={tolerance:g}.",
+                f"No level of the model reaches that tolerance on {'' if known else 'averages of '}"
+                f"the data of its {'calibration' if known else 'training'}: the nearest has "
+                f"{nearest:.4g}. Train longer, or with a larger network. "
+                f"Received: tolerance={tolerance:g}.",
                 stacklevel=5,
             )

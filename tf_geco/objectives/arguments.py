@@ -97,6 +97,11 @@ def checked_cost(cost: Constraint | None) -> Constraint | None:
             "`cost` must be a `tf_geco.constraints.Constraint` with a tolerance. "
             f"Received: cost={cost!r}."
         )
+    if cost is not None and isinstance(cost.tolerance, Range):
+        raise ValueError(
+            "`cost` takes one tolerance; a `tf_geco.Range` goes to the constraint of a `GECO` that "
+            f"minimises the cost of its model. Received: cost={cost!r}."
+        )
     return cost
 
 

@@ -5,26 +5,26 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from tf_geco.constraints import Constraint, Range
+from tf_geco.constraints import Constraint
 from tf_geco.objectives.arguments import check_range
+from tf_geco.objectives.curve import Curve
 from tf_geco.objectives.geco import GECO
 from tf_geco.objectives.levels import (
     NUMBER,
     drawn,
-    level_where,
     line,
     members,
+    of_levels,
     weights,
 )
 from tf_geco.objectives.means import violations
 from tf_geco.objectives.sums import Sums
-from tf_geco.strategies import add_state
 
 LEAST_COST = 0.5  # nats; below it the loosest tolerance asks for nothing, so lambda falls no more
 
 
 @keras.saving.register_keras_serializable(package="tf_geco")
-class EveryTolerance(GECO):
+class EveryTolerance(Curve):
     """GECO with a `tf_geco.Range` in place of a tolerance; `tf_geco.GECO` makes it where it is due.
 
     Each example of a batch is drawn a level u, from -1, the strictest tolerance, to 1. Two
@@ -63,19 +63,9 @@ class EveryTolerance(GECO):
         self._has_levels = False
 
     @property
-    def range(self) -> Range | None:
-        """The tolerances that are served."""
-        return self.constraints[0].tolerance
-
-    @property
     def asked(self) -> list[Constraint]:
         """The constraint at the strictest and at the loosest tolerance."""
-        return [self.constraints[0].at(tolerance) for tolerance in self._tolerances(2)]
-
-    @property
-    def in_use(self) -> list[Constraint]:
-        """The constraint at the tolerance that is chosen."""
-        return [self.constraints[0].at(float(self.chosen.numpy()))]
+        return [self.constraints[0].at(tolerance) for tolerance in self.tolerances(2)]
 
     @property
     def names(self) -> list[str]:
@@ -86,13 +76,6 @@ class EveryTolerance(GECO):
     def entries(self) -> int:
         """Two ends, K levels of constraint and of cost, the constraint in use, the cost of all."""
         return 2 + 2 * NUMBER + 2
-
-    def build_state(self, outputs_shape: Any) -> None:
-        """Creates the chosen tolerance and the calibrated curve besides."""
-        super().build_state(outputs_shape)
-        self.chosen = add_state(self, "chosen", (), self.constraints[0].tolerance.middle)
-        self.calibrated = add_state(self, "calibrated", (2, NUMBER))
-        self.is_calibrated = add_state(self, "is_calibrated", ())
 
     def draw(self, size: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Returns a level for each example of a batch of a size, `[B]`."""
@@ -146,15 +129,15 @@ class EveryTolerance(GECO):
 
     def _balanced(self, sums: Sums) -> tf.Tensor:
         """Returns the loss of each level, balanced, in the shares in which they came."""
-        mean, cost = _levels(sums.safe_means)
-        shares = tf.math.divide_no_nan(_levels(sums.counts)[1], sums.counts[-1])
+        mean, cost = of_levels(sums.safe_means)
+        shares = tf.math.divide_no_nan(of_levels(sums.counts)[1], sums.counts[-1])
         averaged = self.averaged
         known = averaged.known[-1]
         seen = tf.where(known, averaged.safe_means, tf.stop_gradient(sums.safe_means))
-        usual, usual_cost = _levels(seen)
-        scale = tf.stack([part.scale(self.step) for part in self._rungs])
-        pulled = self.pulls * (scale + tf.abs(violations(self._rungs, usual, self.step)))
-        lagrangians = cost + self.pulls * violations(self._rungs, mean, self.step)
+        usual, usual_cost = of_levels(seen)
+        scale = tf.stack([part.scale(self.step) for part in self.rungs])
+        pulled = self.pulls * (scale + tf.abs(violations(self.rungs, usual, self.step)))
+        lagrangians = cost + self.pulls * violations(self.rungs, mean, self.step)
         return tf.reduce_sum(shares * weights(usual_cost, pulled) * lagrangians)
 
     def readings(self, sums: Sums, training: bool = True) -> dict[str, tf.Tensor]:
@@ -190,54 +173,8 @@ class EveryTolerance(GECO):
     def limits(self, averages: Sums) -> tuple[tf.Tensor, tf.Tensor]:
         """Returns log lambda's bounds; it does not fall where there is no cost left to save."""
         low, high = super().limits(averages)
-        ends = tf.gather(_levels(averages.safe_means)[1], [0, NUMBER - 1])
+        ends = tf.gather(of_levels(averages.safe_means)[1], [0, NUMBER - 1])
         return tf.where(ends < LEAST_COST, tf.maximum(low, self.log_multiplier), low), high
-
-    def curve(self) -> tuple[tf.Tensor, tf.Tensor]:
-        """Returns reading and cost at each of the K levels, `[K]` each; NaN before the first step.
-
-        They are those of training's moving averages, or those that the model was calibrated by.
-        """
-        calibrated = tf.convert_to_tensor(self.state_of("calibrated"))
-        known = tf.convert_to_tensor(self.is_calibrated) > 0.0
-        mean, cost = tf.unstack(tf.where(known, calibrated, tf.stack(_levels(self.averaged.means))))
-        return self.constraints[0].reading(mean), cost
-
-    def level(self, tolerance: Any) -> tf.Tensor:
-        """Returns the level at which a tolerance is met: where the curve has it.
-
-        The strictest if none meets it; before there is a curve, by its place in the range.
-        """
-        tolerance = tf.cast(tolerance, tf.float32)
-        sign = 1.0 if self.constraints[0].form == "<=" else -1.0
-        readings, nominal = (
-            sign * self.curve()[0],
-            tf.math.log(tf.cast(self._tolerances(), tf.float32)),
-        )
-        nominal, place = sign * nominal, sign * tf.math.log(tolerance)
-        known = tf.reduce_all(tf.math.is_finite(readings))
-        found = level_where(sign * tolerance, readings)
-        return tf.where(known, found, level_where(place, nominal))
-
-    def calibrate(self, sums: Sums) -> None:
-        """Takes the curve that was measured elsewhere, in the sums of all levels."""
-        self.calibrated.assign(tf.stack(_levels(sums.means)))
-        self.is_calibrated.assign(1.0)
-
-    @property
-    def _rungs(self) -> list[Constraint]:
-        """The constraint at tolerances that are evenly spread over the range, K of them."""
-        return [self.constraints[0].at(tolerance) for tolerance in self._tolerances()]
-
-    def _tolerances(self, number: int = NUMBER) -> list[float]:
-        """Returns tolerances, the strictest first."""
-        spread = self.constraints[0].tolerance.tolerances(number)
-        return spread if self.constraints[0].form == "<=" else spread[::-1]
-
-
-def _levels(entries: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Returns the entries of the K levels: of the constraint, and of the cost."""
-    return entries[2 : 2 + NUMBER], entries[2 + NUMBER : 2 + 2 * NUMBER]
 
 
 def _product(member: tf.Tensor, counts: tf.Tensor | None) -> tf.Tensor:

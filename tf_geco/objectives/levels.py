@@ -47,6 +47,11 @@ def members(level: tf.Tensor) -> tf.Tensor:
     return tf.one_hot(tf.cast(index, tf.int32), NUMBER)
 
 
+def of_levels(entries: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns what a sum has of the K levels, `[K]` each: of the constraint, and of the cost."""
+    return entries[2 : 2 + NUMBER], entries[2 + NUMBER : 2 + 2 * NUMBER]
+
+
 def line(ends: tf.Tensor) -> tf.Tensor:
     """Returns the values at the K levels on the straight line through those at the ends, `[K]`."""
     return ends[0] + (ends[1] - ends[0]) * (positions() + 1.0) / 2.0

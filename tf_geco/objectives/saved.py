@@ -47,6 +47,7 @@ class Saved(Planned):
             )
         if self.built:
             super().load_own_variables(arrays)
+            self.state_loaded()
         elif arrays:
             self._loaded, self._plan = arrays, (0, 0)
 
@@ -57,12 +58,16 @@ class Saved(Planned):
             return
         with tf.init_scope():  # a step may be what builds it
             super().load_own_variables(arrays)
+            self.state_loaded()
             # A plan that was made since is of steps that come after those of the file.
             taken, (planned, by_hand) = int(self.step.numpy()), self._plan
             if by_hand or (planned and taken >= int(self.planned_by_hand.numpy())):
                 self.planned_steps.assign(taken + planned)
             if by_hand:
                 self.planned_by_hand.assign(taken + by_hand)
+
+    def state_loaded(self) -> None:
+        """Looks at a state that has just been loaded; most need not be looked at."""
 
     def _names(self) -> list[str]:
         return [f"{constraint.name} {constraint.form}" for constraint in self.constraints]

@@ -77,6 +77,13 @@ class Backup(keras.callbacks.Callback):
         begin = max(self.epochs_done, given.get("initial_epoch") or 0)
         if self._found.get("stopped", False):
             begin = max(begin, given.get("epochs") or 1)  # a callback had ended that training
+        if self.epochs_done and begin >= (given.get("epochs") or 1):
+            warnings.warn(
+                "This training is finished: `fit` restores what it ended with, and runs no epoch. "
+                "To train anew, or on other data, delete the file or name another. "
+                f"Received: filepath={self.filepath!r}, of {self.epochs_done} epochs.",
+                stacklevel=4,
+            )
         return {**given, "x": self._unread(given), "initial_epoch": begin}
 
     def _unread(self, given: dict[str, Any]) -> Any:
@@ -89,7 +96,7 @@ class Backup(keras.callbacks.Callback):
         warnings.warn(
             "`Backup` skips what was already read of a `tf.data.Dataset` only: these data are read "
             f"from their start again. Received: data of type {type(data).__name__}.",
-            stacklevel=4,
+            stacklevel=5,
         )
         return data
 
@@ -133,7 +140,7 @@ class Backup(keras.callbacks.Callback):
         with model.distribute_strategy.scope():
             if not model.optimizer.built:
                 model.optimizer.build(model.trainable_variables)
-            model.load_weights(self.filepath)
+            self._load(model)
         self._found, model.carried = dict(model.carried or {}), None
         if "epochs_done" not in self._found:
             raise ValueError(
@@ -149,8 +156,18 @@ class Backup(keras.callbacks.Callback):
                 f"`Backup` continues a training that asked for {before}, with its multipliers, its "
                 f"averages and its {self.epochs_done} epochs. To train anew, delete "
                 f"{self.filepath!r} or name another file. Received: tolerances of {now}.",
-                stacklevel=4,
+                stacklevel=5,
             )
+
+    def _load(self, model: Any) -> None:
+        """Reads the weights and all that the file has beside them."""
+        try:
+            model.load_weights(self.filepath)
+        except OSError as error:
+            raise ValueError(
+                "`filepath` must name a file that `Backup` wrote, or none that exists: this one "
+                f"cannot be read. Delete it to train anew. Received: filepath={self.filepath!r}."
+            ) from error
 
 
 def _tolerances(model: Any) -> np.ndarray:

@@ -47,6 +47,15 @@ class NativeModel(AsKeras):
         given.setdefault("shuffle", not isinstance(given.get("x"), STREAMS))
         self._refuse_unvalidated(given)
         self._warn_of_averages(given)
+        history = self._fit(dict(given))
+        self.after_fit(given)
+        return history
+
+    def after_fit(self, given: dict[str, Any]) -> None:
+        """Is called when a training is over, with the arguments of `fit`."""
+
+    def _fit(self, given: dict[str, Any]) -> keras.callbacks.History:
+        """Trains, with the callbacks in their order, and from where a backup ends."""
         callbacks: Any = given.pop("callbacks", None) or []
         by_hand, around = isinstance(callbacks, keras.callbacks.CallbackList), Around()
         every = callbacks.callbacks if by_hand else [*tf.nest.flatten(callbacks)]

@@ -29,7 +29,9 @@ def scored(
     return {name: np.concatenate([part[name] for part in kept]) for name in kept[0]}
 
 
-def batches_of(x: Any, y: Any, batch_size: int) -> tuple[tf.data.Dataset, int | None]:
+def batches_of(
+    x: Any, y: Any, batch_size: int, sample_weight: Any = None
+) -> tuple[tf.data.Dataset, int | None]:
     """Returns a data set of batches, and the number of examples where that is known."""
     if isinstance(x, tf.data.Dataset):
         if y is not None:
@@ -37,7 +39,8 @@ def batches_of(x: Any, y: Any, batch_size: int) -> tuple[tf.data.Dataset, int | 
                 "A data set yields labels and masks itself: `(x, y)`. Received: a data set, and y."
             )
         return x, None
-    batches = tf.data.Dataset.from_tensor_slices((x,) if y is None else (x, y)).batch(batch_size)
+    parts = tuple(part for part in (x, y, sample_weight) if part is not None)
+    batches = tf.data.Dataset.from_tensor_slices(parts).batch(batch_size)
     options = tf.data.Options()
     options.autotune.enabled = False  # whose thread an iterator waits for at its end
     return batches.with_options(options), len(tf.nest.flatten(x)[0])

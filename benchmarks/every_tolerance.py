@@ -131,13 +131,12 @@ def compare(runs, cell):
 
 def seconds(runs, cell):
     """Returns the time of the one training over that of the five, by what the five are."""
-    others = {"alone": f"{cell}, 0", "betas": f"{cell}, beta"}
-    one = runs[f"{cell}, every"]["seconds"]
-    return {
-        name: one / sum(run["seconds"] for key, run in runs.items() if key.startswith(start))
-        for name, start in others.items()
-        if any(key.startswith(start) for key in runs)
-    }
+    one, found = runs[f"{cell}, every"]["seconds"], {}
+    for name, is_one in {"betas": True, "alone": False}.items():
+        others = [f"{cell}, {job}" for job in jobs(cell)[1:] if job.startswith("beta") == is_one]
+        if all(key in runs for key in others):
+            found[name] = one / sum(runs[key]["seconds"] for key in others)
+    return found
 
 
 def table(runs, cells):
@@ -186,9 +185,13 @@ def main():
     every_job = [(cell, job) for cell in options.cells for job in jobs(cell)]
     for cell, job in tqdm([(c, j) for c, j in every_job if f"{c}, {j}" not in runs], unit="run"):
         runs[f"{cell}, {job}"] = result(job, cell, runs, options.data_dir)
-        compared = {"rows": compare(runs, cell), "time": seconds(runs, cell)}
-        record.setdefault("cells", {})[cell] = compared
         RESULTS.write_text(json.dumps(record, indent=1) + "\n")
+    record["cells"] = {
+        cell: {"rows": compare(runs, cell), "time": seconds(runs, cell)}
+        for cell in CELLS
+        if f"{cell}, every" in runs
+    }
+    RESULTS.write_text(json.dumps(record, indent=1) + "\n")
     print(table(runs, options.cells))
 
 

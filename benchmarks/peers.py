@@ -121,18 +121,18 @@ def ours(networks, batches):
     return lambda steps: model.fit(data, steps_per_epoch=steps, shuffle=False, verbose=0)
 
 
-def measure(ours, theirs, steps, rounds):
-    """Returns our time over theirs, the median within rounds, and the spread of half of them."""
+def measure(one, other, steps, rounds):
+    """Returns the time of one over the other, the median of rounds, and where half of them are."""
     ratios = []
-    for run in (ours, theirs):
+    for run in (one, other):
         run(32)
     for index in tqdm(range(rounds), unit="round"):
         took = {}
-        for run in (ours, theirs) if index % 2 else (theirs, ours):
+        for run in (one, other) if index % 2 else (other, one):
             start = time.perf_counter()
             run(steps)
             took[run] = time.perf_counter() - start
-        ratios.append(took[ours] / took[theirs])
+        ratios.append(took[one] / took[other])
     low, median, high = np.quantile(ratios, [0.25, 0.5, 0.75]).round(3).tolist()
     return {"ratio": median, "half of the rounds": [low, high]}
 
@@ -149,7 +149,8 @@ def main():
     digits = tf_geco.datasets.load("mnist5k", BATCH, split="train")
     batches = np.stack([images for images, _ in digits.as_numpy_iterator()])
     networks = {"dense": dense, "conv": conv}
-    record = records.load(RESULTS, batch=BATCH, kappa=KAPPA)
+    settings = {"batch": BATCH, "steps": options.steps, "rounds": options.rounds}
+    record = records.load(RESULTS, **settings)
     record["versions"] |= {"torch": torch.__version__, "cooper": cooper.__version__}
     for name, made in networks.items():
         contestants = ours(step_time.NETWORKS[name], batches), theirs(made, batches)

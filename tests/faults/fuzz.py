@@ -1,6 +1,7 @@
 """The law of the fuzz: a subject trains with its arguments, or says which of them is wrong."""
 
 import contextlib
+import os
 import re
 import tempfile
 
@@ -8,6 +9,17 @@ import keras
 from hypothesis import strategies as st
 
 from tests.faults.subjects import SUBJECTS
+
+
+@contextlib.contextmanager
+def within(folder):
+    """Works in a folder; `contextlib.chdir` came with Python 3.11."""
+    before = os.getcwd()
+    os.chdir(folder)
+    try:
+        yield
+    finally:
+        os.chdir(before)
 
 
 @st.composite
@@ -31,7 +43,7 @@ def outcome(name, arguments):
     keras.utils.set_random_seed(0)
     try:
         # An odd path may be a good one: what is written there goes with the folder.
-        with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):
+        with tempfile.TemporaryDirectory() as folder, within(folder):
             subject.use(subject.make(**{**subject.base(), **arguments}))
     except (ValueError, TypeError) as error:
         if named(str(error), arguments):

@@ -59,6 +59,10 @@ class Range:
         for name in ("least", "greatest"):
             check(getattr(self, name), name)
 
+    def holds(self, tolerance: Any) -> Any:
+        """Returns whether a number or a tensor is in the range, but for rounding."""
+        return (tolerance >= 0.999 * self.least) & (tolerance <= 1.001 * self.greatest)
+
     def choose(self, tolerance: Any) -> float:
         """Returns a tolerance of the range as a float.
 
@@ -66,8 +70,7 @@ class Range:
             ValueError: If it is none.
         """
         tolerance = positive_number(tolerance, "tolerance")
-        near = 1e-6 * tolerance  # float32 may be a little off
-        if not self.least - near <= tolerance <= self.greatest + near:
+        if not self.holds(tolerance):
             raise ValueError(
                 f"`tolerance` must be within {self}, for which the model is trained. "
                 f"Received: tolerance={tolerance:g}."

@@ -87,7 +87,10 @@ def rate_distortion(
     if np.ndim(tolerances) == 0:
         tolerances = asked_range.tolerances(positive_integer(tolerances, "tolerances"))
     if not len(tolerances):
-        raise ValueError("`tolerances` must be a number of them, or some. Received: none.")
+        raise ValueError(
+            "`tolerances` must be how many, or a list of one at least. "
+            f"Received: tolerances={tolerances!r}."
+        )
     asked = sorted(asked_range.choose(float(tolerance)) for tolerance in tolerances)
     options: dict[str, Any] = {"seed": seed, "batch_size": batch_size}
     name, rows = model.objective.constraints[0].name, []

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_geco.constraints import Range
-from tf_geco.models.curve import level_batches, sums_after, sums_at_levels
+from tf_geco.models.curve import sums_after, sums_at_levels
 from tf_geco.models.latent_variable import LatentVariableModel
 from tf_geco.models.served import Endpoint
 from tf_geco.networks import Gate
@@ -50,14 +50,23 @@ class Chosen(LatentVariableModel):
     def after_fit(self, given: dict[str, Any]) -> None:
         """Calibrates a model of a range on data that it was trained on, up to 1,024 examples.
 
-        Moving averages lag behind networks that still learn, and are of networks in training. Of
-        data that can be read only once, such as a generator, they have to do.
+        Moving averages lag behind networks that still learn, and are of networks in training. They
+        have to do where data are no arrays and no `tf.data.Dataset`.
         """
         super().after_fit(given)
-        if self.objective.range is not None:
+        if self.objective.range is None:
+            return
+        try:
             sums = sums_after(self, given)
-            if sums is not None and self.objective.is_curve(sums):
-                self.objective.calibrate(sums)
+        except (ValueError, TypeError, tf.errors.OpError) as error:  # a model is trained now
+            warnings.warn(
+                "What the levels of the range reach could not be measured: tolerances go by the "
+                f"moving averages of training, until `model.calibrate(data)`. Received: {error}",
+                stacklevel=4,
+            )
+            return
+        if sums is not None and self.objective.is_curve(sums):
+            self.objective.calibrate(sums)
 
     def calibrate(self, data: Any, *, seed: int = 0, batch_size: int = 256) -> None:
         """Makes tolerances those of other data, such as held-out ones, measured as used.
@@ -84,17 +93,14 @@ class Chosen(LatentVariableModel):
         self._refuse_without_range("calibrate")
         self.objective.calibrate(sums_at_levels(self, data, seed=seed, batch_size=batch_size))
 
-    def batch_at_levels(self, data: Any) -> tf.Tensor:
-        """Returns the stacked sums of a batch at all levels, `[2, entries]`."""
+    def batch_at_level(self, data: Any, level: tf.Tensor) -> tf.Tensor:
+        """Returns the stacked sums of a batch at a level, `[2, entries]`."""
         x, y, sample_weight = self._batch(data)
-        total, target = [], self.target(x)
-        for level in level_batches(tf.shape(tf.nest.flatten(x)[0])[0]):
-            outputs = self(x, training=False, level=level)
-            cost = self.cost(x, y, outputs)
-            weight = {"sample_weight": sample_weight}
-            sums = self.objective(target, y=y, outputs=outputs, cost=cost, **weight)
-            total.append(sums.stacked())
-        return tf.add_n(total)
+        level = tf.fill([tf.shape(tf.nest.flatten(x)[0])[0]], level)
+        outputs = self(x, training=False, level=level)
+        cost = self.cost(x, y, outputs)
+        weight = {"sample_weight": sample_weight}
+        return self.objective(self.target(x), y=y, outputs=outputs, cost=cost, **weight).stacked()
 
     def reconstruct(
         self, x: Any, seed: int | None = None, *, tolerance: float | None = None
@@ -150,13 +156,12 @@ class Chosen(LatentVariableModel):
     def _of_tolerance(self, function: Callable) -> Callable:
         """Returns a served function whose last input is its tolerance, which must be in range."""
         asked = self._refuse_without_range(function)
-        least, greatest = 0.999 * asked.least, 1.001 * asked.greatest
 
         def served(*inputs: tf.Tensor) -> Any:
             tolerance = inputs[-1]
-            within = tf.logical_and(tolerance >= least, tolerance <= greatest)
             said = f"`tolerance` must be within {asked}. Received:"
-            with tf.control_dependencies([tf.debugging.Assert(within, [said, tolerance])]):
+            within = tf.debugging.Assert(asked.holds(tolerance), [said, tolerance])
+            with tf.control_dependencies([within]):
                 return function(*inputs[:-1], tolerance=tf.identity(tolerance))
 
         return served
@@ -189,11 +194,9 @@ class Chosen(LatentVariableModel):
         sign = 1.0 if constraint.form == "<=" else -1.0
         nearest = readings[np.argmin(sign * readings)] if np.isfinite(readings).all() else tolerance
         if sign * nearest > sign * tolerance + 0.02 * tolerance:
-            known = float(self.objective.state_of("is_calibrated")) > 0.0
             warnings.warn(
-                f"No level of the model reaches that tolerance on {'' if known else 'averages of '}"
-                f"the data of its {'calibration' if known else 'training'}: the nearest has "
-                f"{nearest:.4g}. Train longer, or with a larger network. "
+                "No level of the model reaches that tolerance on the data that it was measured on: "
+                f"the nearest has {nearest:.4g}. Train longer, or with a larger network. "
                 f"Received: tolerance={tolerance:g}.",
                 stacklevel=5,
             )

@@ -99,7 +99,7 @@ class Curve(GECO):
     def state_loaded(self) -> None:
         """Serves the middle of the range if a file of another range served something else."""
         served, asked = float(self.chosen.numpy()), self.constraints[0].tolerance
-        if not 0.999 * asked.least <= served <= 1.001 * asked.greatest:
+        if not asked.holds(served):
             self.chosen.assign(asked.middle)
             warnings.warn(
                 f"The file is of a model that serves {served:g}, which is not within {asked}: "

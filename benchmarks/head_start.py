@@ -1,11 +1,11 @@
-"""What the head start of decoder and posterior does, and where the means of the posterior start.
+"""What the head start of the decoder does, and where the means of the posterior start.
 
     python benchmarks/head_start.py                       # every cell; a killed run goes on
     python benchmarks/head_start.py --cells keras.io      # cells whose name holds a word
     python benchmarks/head_start.py --data-dir DIR        # with CIFAR-10, from a folder of TFDS
 
-GECO, trained as by default and twice otherwise: without the head start in which the encoder does
-not learn, and with it but with the means at a tenth of Keras's initial weights, as the
+GECO, trained as by default and twice otherwise: without the head start in which the decoder
+learns alone, and with it but with the means at a tenth of Keras's initial weights, as the
 scales have. Measured after training, on 2,000 training examples in inference mode: RE over what was
 allowed, the KL, and of the ReLUs that the encoder ends with how many never answer.
 
@@ -93,7 +93,7 @@ def vae(cell, shape, variant):
     posterior = cell.posterior(cell.latents)
     objective = tf_geco.GECO([tf_geco.constraints.ReconstructionError(cell.tolerance)])
     if variant == "without head start":
-        objective.after_head_start = lambda features: features
+        objective.with_head_start = lambda *encoded: encoded
     model = tf_geco.VAE(*cell.networks(shape, cell.latents), posterior, objective)
     if variant == "means x 0.1":
         kernel = getattr(posterior, "base", posterior).parameters.kernel

@@ -1,4 +1,4 @@
-"""The law of the head start: decoder and posterior learn before the encoder; no value changes."""
+"""The law of the head start: the decoder learns before the encoder, and nothing else changes."""
 
 import keras
 import numpy as np
@@ -13,14 +13,9 @@ LENGTH, HEAD_START = 80, 4  # steps: a twentieth
 
 
 def encoding(model):
-    """Returns what makes the features of an example."""
-    return model.encoder.trainable_variables
-
-
-def following(model):
-    """Returns what is trained from the first step: posterior, prior, gates, decoder."""
-    parts = [model.posterior_layer, model.prior_layer, model.encoder_gate, model.decoder]
-    return [[*part.trainable_variables] for part in parts if part is not None]
+    """Returns what makes the latents: encoder, posterior, prior, gate."""
+    parts = [model.encoder, model.posterior_layer, model.prior_layer, model.encoder_gate]
+    return [v for part in parts if part is not None for v in part.trainable_variables]
 
 
 def values(variables):
@@ -37,16 +32,16 @@ def fitted(model, data, steps, **options):
 
 
 @pytest.mark.parametrize("name", VAES)
-def test_all_but_the_encoder_learn_first_then_it_does(name):
+def test_the_decoder_learns_first_then_all_do(name):
     model, data = MODELS[name].compiled(jit_compile=False), MODELS[name].data()
     model.objective.plan(LENGTH)
-    encoder, others = encoding(model), [part for part in following(model) if part]
-    before, of_others = values(encoder), [values(part) for part in others]
+    encoder, decoder = encoding(model), model.decoder.trainable_variables
+    before = values(encoder), values(decoder)
     fitted(model, data, HEAD_START)
-    assert not any(moved(before, values(encoder)))
-    assert all(any(moved(old, values(new))) for old, new in zip(of_others, others, strict=True))
+    assert not any(moved(before[0], values(encoder)))
+    assert any(moved(before[1], values(decoder)))
     fitted(model, data, 2)
-    assert any(moved(before, values(encoder)))
+    assert any(moved(before[0], values(encoder)))
 
 
 @pytest.mark.parametrize("name", VAES)

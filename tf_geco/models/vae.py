@@ -149,10 +149,10 @@ class VAE(Chosen):
         """Returns reconstruction, KL and latents of a batch."""
         drawn = {} if level is None else {"level": level}
         level = self.level_of() if level is None else level
-        features = self.encoder(x, training=training)
-        features = self.objective.after_head_start(features) if training else features
-        posterior = self.posterior_layer(self.gated(self.encoder_gate, features, level))
-        latents, kl = sample_with_kl(posterior, self.prior(), self.make_seed(None, training))
+        features = self.gated(self.encoder_gate, self.encoder(x, training=training), level)
+        posterior = self.posterior_layer(features)
+        encoded = sample_with_kl(posterior, self.prior(), self.make_seed(None, training))
+        latents, kl = self.objective.with_head_start(*encoded) if training else encoded
         gated = self.gated(self.decoder_gate, latents, level)
         decoded = outputs_of(self.likelihood, self.decoder(gated, training=training))
         return {**decoded, "kl": kl, "latents": latents, **drawn}

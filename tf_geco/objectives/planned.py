@@ -58,22 +58,22 @@ class Planned(keras.layers.Layer):
         if self.steps_taken >= by_hand:
             self._set_plan(self.steps_taken + steps if steps else 0, by_hand)
 
-    def after_head_start(self, features: tf.Tensor) -> tf.Tensor:
-        """Returns an encoder's features, of which it learns nothing in the first T / 20 steps.
+    def with_head_start(self, *encoded: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        """Returns what an encoder made, of which it learns nothing in the first T / 20 steps.
 
-        Decoder and posterior have a head start, of 100 steps at most. At first all examples pull
-        the same way: the decoder to the mean example, the latents to where their KL is small. A
-        decoder and a projection learn that with their biases. An encoder would, with an optimizer's
-        first full steps, move until most units of a narrow layer of ReLUs are dead.
+        The decoder learns alone then, 100 steps at most: to the mean example, whatever the latents.
+        Else all examples pull the latents there, all the same way, and with an optimizer's first
+        full steps they pull on until most units of a narrow layer of ReLUs are dead.
 
         Args:
-            features: `[B, H]`, returned as they are, but without a gradient at first.
+            *encoded: Tensors that are returned as they are, but without a gradient at first.
         """
         if not self.counts_steps:
-            return features
+            return encoded
         planned = tf.convert_to_tensor(self.planned_steps)
         steps = tf.where(planned > 0, tf.minimum(planned // 20, MOST_ALONE), MOST_ALONE)
-        return tf.where(self.step >= steps, features, tf.stop_gradient(features))
+        learns = self.step >= steps
+        return tuple(tf.where(learns, part, tf.stop_gradient(part)) for part in encoded)
 
     def _set_plan(self, end: int, by_hand: int) -> None:
         """Keeps the step at which training ends, which rules take as a time scale."""

@@ -111,13 +111,9 @@ def theirs(networks, batches):
 
 def ours(networks, batches):
     """Returns a function that takes so many steps of `model.fit`."""
-    objective = tf_geco.GECO([tf_geco.constraints.ReconstructionError(KAPPA)])
-    posterior = tf_geco.posteriors.DiagonalNormal(LATENTS)
-    model = tf_geco.VAE(*networks((28, 28, 1), LATENTS), posterior, objective)
+    model = step_time.contestants(networks)["geco"]
     model.compile(keras.optimizers.Adam(1e-3), steps_per_execution=16)
-    options = tf.data.Options()
-    options.autotune.enabled = False  # whose thread the end of `fit` waits for
-    data = tf.data.Dataset.from_tensor_slices(batches).repeat().with_options(options)
+    data = step_time.repeating(batches)
     return lambda steps: model.fit(data, steps_per_epoch=steps, shuffle=False, verbose=0)
 
 

@@ -79,16 +79,20 @@ def seconds_per_step(model, data, steps):
     return (time.process_time() - start) / steps
 
 
+def repeating(batches):
+    """Returns a data set that yields batches `[N, B, ...]` in order, for ever."""
+    # At the end of `fit` the iterator waits for the thread of the autotuner, up to seconds.
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return tf.data.Dataset.from_tensor_slices(batches).repeat().with_options(options)
+
+
 def measure(networks, steps_per_execution, steps, rounds, progress):
     """Returns, for each contestant, its times over the rounds."""
     # Real digits: a batch learned by heart leaves denormal numbers in Adam, which are slow.
     digits = tf_geco.datasets.load("mnist5k", BATCH, split="train")
     batches = list(digits.map(lambda image, label: image))
-    data = tf.data.Dataset.from_tensor_slices(tf.stack(batches)).repeat()
-    # At the end of `fit` the iterator waits for the thread of the autotuner, up to seconds.
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    data = data.with_options(options)
+    data = repeating(tf.stack(batches))
     models = contestants(networks)
     for model in models.values():
         model.compile(keras.optimizers.Adam(1e-3), steps_per_execution=steps_per_execution)

@@ -60,8 +60,9 @@ class Range:
             check(getattr(self, name), name)
 
     def holds(self, tolerance: Any) -> Any:
-        """Returns whether a number or a tensor is in the range, but for rounding."""
-        return (tolerance >= 0.999 * self.least) & (tolerance <= 1.001 * self.greatest)
+        """Returns whether a number or a tensor is in the range, but for float32's rounding."""
+        near = 1e-6
+        return (tolerance >= (1 - near) * self.least) & (tolerance <= (1 + near) * self.greatest)
 
     def choose(self, tolerance: Any) -> float:
         """Returns a tolerance of the range as a float.

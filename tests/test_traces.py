@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.catalogue import NETWORKS, mirrored
+from tests.catalogue import MODELS, NETWORKS, mirrored
 from tf_geco import evaluation
+from tf_geco.compiled import layers_of
 
 SHORT = ("dense", "flow", "range", "conv_draw")  # stand for all networks
 every_network = pytest.mark.parametrize(
@@ -77,6 +78,67 @@ def test_a_tolerance_is_seen_without_a_trace(traces):
     assert traces == []
     np.testing.assert_array_equal(again, least)
     assert not np.allclose(most, least)
+
+
+def stricter(model):
+    constraint = model.objective.constraints[0]
+    constraint.tolerance = constraint.tolerance / 2
+
+
+def by_assignment(model, x):
+    model.fit(x, verbose=0)
+    stricter(model)
+    return model.fit(x, epochs=3, initial_epoch=1, verbose=0).history
+
+
+def by_compiling(model, x):
+    model.fit(x, verbose=0)
+    stricter(model)
+    model.compile(model.optimizer)
+    return model.fit(x, epochs=3, initial_epoch=1, verbose=0).history
+
+
+def by_a_callback(model, x):
+    change = keras.callbacks.LambdaCallback(on_epoch_end=lambda e, _: e or stricter(model))
+    logs = model.fit(x, epochs=3, verbose=0, callbacks=[change]).history
+    return {name: values[1:] for name, values in logs.items()}
+
+
+@pytest.mark.parametrize("name", ["dense", "users_networks", "conv_draw"])
+@pytest.mark.parametrize("change", [by_assignment, by_a_callback])
+def test_training_sees_a_tolerance_that_changed(name, change, no_noise):
+    case, found = MODELS[name], []
+    for way in (change, by_compiling):
+        keras.utils.set_random_seed(7)
+        model = case.build()
+        model.compile(keras.optimizers.SGD(0.01), jit_compile=False)
+        logs = way(model, case.data())
+        logs |= model.evaluate(case.data(), verbose=0, return_dict=True)
+        found.append((logs, model.get_weights()))
+    (logs, weights), (expected, others) = found
+    for figure in expected:
+        np.testing.assert_allclose(logs[figure], expected[figure], rtol=1e-5, err_msg=figure)
+    for one, other in zip(weights, others, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
+
+
+def test_a_second_fit_traces_nothing(traces):
+    case = MODELS["dense"]
+    model = case.compiled()
+    model.fit(case.data(), validation_data=case.data(), epochs=2, verbose=0)
+    traces.clear()
+    model.fit(case.data(), validation_data=case.data(), epochs=2, verbose=0)
+    assert traces == []
+
+
+def test_training_sees_a_setting_of_a_layer_that_changed(traces):
+    model, x = MODELS["users_networks"].compiled(), MODELS["users_networks"].data()
+    norm = next(layer for layer in layers_of(model) if hasattr(layer, "momentum"))
+    model.fit(x, verbose=0)
+    traces.clear()
+    norm.momentum = 0.5
+    model.fit(x, verbose=0)
+    assert norm.name in traces
 
 
 @pytest.mark.parametrize("multiple", [1, 3])

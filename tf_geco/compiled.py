@@ -1,8 +1,9 @@
 """Functions of a model that are compiled once, as Keras does with `predict`."""
 
 import functools
-from collections.abc import Callable
-from typing import Any
+import inspect
+from collections.abc import Callable, Hashable
+from typing import Any, cast
 
 import keras
 import tensorflow as tf
@@ -14,13 +15,14 @@ class Compiled:
     """The compiled functions of a model, until the model changes.
 
     A trace knows nothing of later changes in Python. All are dropped when the model has other
-    layers, one of them another precision or trainability, or the model another optimizer. Values
-    of weights and states, such as a tolerance, are read in each call. Nothing of this is saved.
+    layers, one of them another precision, trainability or setting, or the model another optimizer.
+    Values of weights and states are read in each call. Nothing of this is saved.
     """
 
     def __init__(self) -> None:
         self.functions: dict[tuple, Callable] = {}
         self.facts: list[tuple] = []
+        self.settings: dict[str, dict] = {}
 
     def of(self, model: keras.Model) -> dict[tuple, Callable]:
         """Returns the functions that are right for the model as it is."""
@@ -28,6 +30,20 @@ class Compiled:
         if facts != self.facts or len(self.functions) >= MOST:
             self.facts, self.functions = facts, {}
         return self.functions
+
+    def stale(self, kind: str, model: keras.Model) -> bool:
+        """Returns whether a setting of a layer is another than when this was asked last.
+
+        Keras's own functions, such as that of `fit`, are traced anew only after `compile`: until
+        then a tolerance that was changed would be judged by, and not trained for.
+
+        Args:
+            kind: Whose traces these are.
+            model: The model.
+        """
+        before = self.settings.get(kind, {})
+        self.settings[kind] = now = {layer: settings_of(layer) for layer in layers_of(model)}
+        return any(before.get(layer, settings) != settings for layer, settings in now.items())
 
 
 def compiled(
@@ -55,13 +71,31 @@ def compiled(
 def facts_of(model: keras.Model) -> list[tuple]:
     """Returns what traces of a model take for granted."""
     facts = [
-        (layer, layer.trainable, layer.dtype_policy.name, len(layer.weights))
+        (layer, layer.trainable, layer.dtype_policy.name, len(layer.weights), settings_of(layer))
         for layer in layers_of(model)
     ]
     return [(getattr(model, "optimizer", None),), *facts]
 
 
 def layers_of(model: Any) -> list[keras.Layer]:
-    """Returns the layers of a model, and those of the models among them."""
-    layers = list(getattr(model, "layers", []))
-    return layers + [below for layer in layers for below in layers_of(layer)]
+    """Returns the layers of a model, those of the models among them, and its constraints."""
+    below = [*getattr(model, "layers", []), *getattr(model, "constraints", [])]
+    return below + [layer for part in below for layer in layers_of(part)]
+
+
+def settings_of(layer: keras.Layer) -> dict[str, Any]:
+    """Returns the arguments of a layer's construction that it keeps, but for what holds weights."""
+    kept, kind = vars(layer), cast("Hashable", type(layer))
+    return {name: kept[name] for name in _arguments(kind) if _is_plain(kept.get(name))}
+
+
+@functools.cache
+def _arguments(kind: Any) -> list[str]:
+    """Returns the names of a class's arguments, and of those above it."""
+    own = [vars(part)["__init__"] for part in kind.__mro__[:-1] if "__init__" in vars(part)]
+    return sorted({name for init in own for name in inspect.signature(init).parameters})
+
+
+def _is_plain(value: Any) -> bool:
+    configured = hasattr(value, "get_config") and not isinstance(value, keras.Layer)
+    return configured or isinstance(value, (bool, int, float, str))

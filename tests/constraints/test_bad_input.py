@@ -7,7 +7,7 @@ import tensorflow as tf
 
 import tf_geco
 from tests.catalogue import line
-from tests.constraints.cases import MAKE, batch, brightness, small_classifier
+from tests.constraints.cases import MAKE, SHAPE, batch, brightness, small_classifier
 from tf_geco.constraints import (
     ClassificationAccuracy,
     Constraint,
@@ -156,3 +156,32 @@ def test_data_of_an_unknown_shape_are_refused():
             keras.KerasTensor((None, None)),
             outputs={"reconstruction": keras.KerasTensor((None, None))},
         )
+
+
+@pytest.mark.parametrize("strict", [False, True])
+def test_logits_are_told_from_probabilities(strict):
+    layers = [keras.Input(SHAPE), keras.layers.Flatten(), keras.layers.Dense(4)]
+    constraint = ClassificationAccuracy(0.9, keras.Sequential(layers), strict=strict)
+    x, y, outputs = batch()
+    with pytest.raises(ValueError, match="if it returns logits, say `from_logits=True`"):
+        constraint(x, y=y, outputs=outputs)
+    network = keras.layers.Lambda(lambda x: {"reconstruction": x})
+    lazily = tf_geco.models.Constrained(
+        network, lambda y, outputs: tf.zeros(6), tf_geco.GECO([constraint])
+    )
+    lazily.compile("sgd")
+    with pytest.raises(ValueError, match="if it returns logits"):
+        lazily.fit(x, y, verbose=0)
+
+
+def steps(x, y, outputs):
+    return tf.cast(tf.reduce_mean(outputs["reconstruction"], (1, 2, 3)) > 0.5, tf.float32)
+
+
+@pytest.mark.parametrize(("fn", "proxy"), [(steps, None), (steps, brightness), (brightness, None)])
+def test_what_has_no_gradient_is_told(fn, proxy, recwarn):
+    x, y, outputs = batch()
+    measure = tf.function(lambda: from_function(fn, 0.4, "mine", proxy=proxy)(x, y, outputs))
+    measure()
+    told = [str(warning.message) for warning in recwarn if "no gradient" in str(warning.message)]
+    assert bool(told) == (fn is steps and proxy is None)

@@ -81,7 +81,8 @@ def test_a_proxy_finds_what_the_strict_value_asks_for():
         constraint = from_function(over_a_half, 0.5, "share", proxy=proxy)
         return toy([constraint])
 
-    unmoved, _ = solve(share(None), steps=300)
+    with pytest.warns(UserWarning, match="'share' has no gradient"):
+        unmoved, _ = solve(share(None), steps=300)
     model = share(lambda x, y, o: tf.sigmoid(10 * (o[:, 0] - 0.5)))
     moved, _ = solve(model, steps=1000)
     np.testing.assert_allclose(unmoved, [1, 1], atol=0.01)

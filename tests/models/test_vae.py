@@ -152,3 +152,18 @@ def test_export_before_training_says_what_to_do(tmp_path):
     model = tf_geco.VAE(layers.Dense(3), layers.Dense(4), DiagonalNormal(2), geco())
     with pytest.raises(ValueError, match="Train it, or call it on a batch"):
         model.export(tmp_path / "nothing")
+
+
+def test_labels_like_the_data_are_not_ignored_in_silence():
+    model, x = MODELS["dense"].compiled(), MODELS["dense"].data()
+    with pytest.warns(UserWarning, match="`y` has the shape of the data, and is not used"):
+        model.evaluate(x, x, verbose=0)
+
+
+def test_something_asks_for_reconstructions():
+    alone = tf_geco.constraints.KLDivergence(3.0)
+    with pytest.raises(ValueError, match="Nothing asks for reconstructions"):
+        dense_vae(tf_geco.GECO([alone]))
+    error = tf_geco.constraints.ReconstructionError(0.1)
+    dense_vae(tf_geco.GECO([alone], cost=error))
+    dense_vae(tf_geco.GECO([tf_geco.constraints.KLDivergence(3.0), error]))

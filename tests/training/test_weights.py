@@ -59,6 +59,23 @@ def test_an_example_of_weight_zero_may_hold_anything(no_noise):
     assert_same_weights(weighted, repeated)
 
 
+@pytest.mark.parametrize("weight", [-1.0, np.nan, np.inf])
+def test_weights_that_are_no_numbers_of_examples_are_refused(weight):
+    weights = np.where(WEIGHTS == 0, weight, WEIGHTS)
+    model = plain_vae()
+    with pytest.raises(ValueError, match=r"Sample weights must be finite.*8 that are not"):
+        model.fit(DATA, sample_weight=weights, verbose=0)
+    with pytest.raises(ValueError, match="Sample weights must be finite"):
+        model.evaluate(DATA, sample_weight=weights, verbose=0)
+    dataset = tf.data.Dataset.from_tensors((DATA, np.zeros(24), weights))
+    before = [variable.numpy() for variable in model.trainable_variables]
+    with pytest.warns(UserWarning, match="8 values .* not finite, or are weights below zero"):
+        logs = model.fit(dataset, verbose=0).history
+    assert logs["skipped"] == [1]
+    for old, variable in zip(before, model.trainable_variables, strict=True):
+        np.testing.assert_array_equal(old, variable.numpy())
+
+
 def test_class_weights_are_sample_weights():
     x, y, _ = table(share=0.4)
     one, other = twins(classifier)

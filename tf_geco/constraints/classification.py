@@ -3,6 +3,7 @@
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from tf_geco.checks import flag, one_of
@@ -44,8 +45,8 @@ class ClassificationAccuracy(Constraint):
         outputs: A dictionary with `"reconstruction"`, images for the classifier.
 
     Raises:
-        ValueError: If `tolerance` is not in (0, 1), the classifier is no Keras model or layer, or
-            there are no labels, or `proxy` is unknown.
+        ValueError: If `tolerance` is not in (0, 1), the classifier is no Keras model or layer or
+            returns logits without `from_logits`, there are no labels, or `proxy` is unknown.
 
     Example:
     ```python
@@ -97,6 +98,20 @@ class ClassificationAccuracy(Constraint):
             raise ValueError(
                 "`classifier` must return one vector of class probabilities per example, [B, K]. "
                 f"Received: a classifier that returns {getattr(scores, 'shape', scores)}."
+            )
+        if not self.from_logits and None not in shape[1:]:
+            self._refuse_logits(shape[1:])
+
+    def _refuse_logits(self, shape: tuple) -> None:
+        """Raises an error if what the classifier makes of noise are no probabilities."""
+        noise = np.random.default_rng(0).uniform(size=(16, *shape)).astype("float32")
+        with tf.init_scope():  # a step may be what builds it
+            scores = np.asarray(self.classifier(noise, training=False), "float32")
+        if np.min(scores) < -0.01 or np.max(scores) > 1.01:
+            raise ValueError(
+                "`classifier` must return probabilities; if it returns logits, say "
+                f"`from_logits=True`. Received: scores from {np.min(scores):.3g} to "
+                f"{np.max(scores):.3g}, for images of noise."
             )
 
     def measure(self, x: Any, y: Any = None, outputs: Any = None) -> tf.Tensor:

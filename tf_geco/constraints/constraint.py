@@ -72,6 +72,7 @@ class Constraint(keras.layers.Layer):
     """
 
     values_within: tuple[float, float] | None = None  # what an example may measure, if known
+    reads_labels = True  # whether it may look at `y`
 
     def __init__(
         self,

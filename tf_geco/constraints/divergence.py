@@ -44,6 +44,8 @@ class KLDivergence(Constraint):
         Shao et al., "ControlVAE: Controllable variational autoencoder", 2020, arXiv:2004.05988.
     """
 
+    reads_labels = False
+
     def __init__(
         self,
         tolerance: float | Schedule,

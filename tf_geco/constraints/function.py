@@ -1,5 +1,6 @@
 """Constraints from plain functions, as inequalities, bands and equalities."""
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -8,7 +9,7 @@ import tensorflow as tf
 
 from tf_geco.checks import LEAST, finite_number, positive_number, takes
 from tf_geco.constraints.constraint import Constraint
-from tf_geco.constraints.values import per_example, straight_through
+from tf_geco.constraints.values import float_tensors, per_example, straight_through
 from tf_geco.schedules import Schedule
 
 Function = Callable[[Any, Any, Any], tf.Tensor]
@@ -82,6 +83,7 @@ class FunctionConstraint(Constraint):
         super().__init__(tolerance, form=form, name=name, **kwargs)
         self.fn, self.proxy, self.where = fn, proxy, where
         self.given_nats = positive_number(nats, "nats")
+        self._told = False
 
     def check_tolerance(self, tolerance: Any, name: str = "tolerance") -> float:
         """Returns the tolerance as a float: any finite number, or with no scale any but 0."""
@@ -95,10 +97,26 @@ class FunctionConstraint(Constraint):
 
     def measure(self, x: Any, y: Any = None, outputs: Any = None) -> Any:
         """Returns the function's value for each example, and which of them count, `[B]` each."""
-        value = self._value(self.fn, x, y, outputs)
+        with tf.GradientTape() as tape:
+            tape.watch(floats := float_tensors(outputs))
+            value = self._value(self.fn, x, y, outputs)
+        self._warn_without_gradient(tape, value, floats)
         if self.proxy is not None:
             value = straight_through(value, self._value(self.proxy, x, y, outputs))
         return value if self.where is None else (value, self.where(x, y, outputs))
+
+    def _warn_without_gradient(self, tape: tf.GradientTape, value: tf.Tensor, floats: list) -> None:
+        """Warns once, where it is traced, if training cannot move what is measured."""
+        if self._told or self.proxy is not None or tf.executing_eagerly():
+            return
+        self._told = True
+        sources = [*floats, *tape.watched_variables()]
+        if sources and all(part is None for part in tape.gradient(value, sources)):
+            warnings.warn(
+                f"Constraint '{self.name}' has no gradient, so training cannot meet it: give a "
+                "`proxy` that has one, such as a probability in place of a count.",
+                stacklevel=2,
+            )
 
     def _value(self, function: Function, x: Any, y: Any, outputs: Any) -> tf.Tensor:
         who = f"Constraint '{self.name}': its function must return"

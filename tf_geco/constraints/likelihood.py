@@ -69,6 +69,8 @@ class NegativeLogLikelihood(Constraint):
     Example:
     ```python
     @keras.saving.register_keras_serializable(package="mine")
+    reads_labels = False
+
     def logistics(h):  # [B, 28, 28, 3 * 5]: a mixture of five logistics over 0, 1, ..., 255
         weight, centre, width = tf.split(h, 3, axis=-1)
         logistic = tfd.Logistic(255 * tf.sigmoid(centre) - 0.5, tf.exp(width))

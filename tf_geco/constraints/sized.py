@@ -17,6 +17,8 @@ class Sized(Constraint):
 
     size: int | None = None
 
+    reads_labels = False
+
     @property
     def is_likelihood(self) -> bool:
         """Yes: of a normal distribution with sigma = kappa."""

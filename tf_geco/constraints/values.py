@@ -59,3 +59,9 @@ def straight_through(strict: tf.Tensor, proxy: tf.Tensor) -> tf.Tensor:
 def known_values(values: tf.Tensor, counts: tf.Tensor | None = None) -> tf.Tensor:
     """Returns the values of examples that count, and NaN for the others, `[B]`."""
     return values if counts is None else tf.where(counts > 0.0, values, float("nan"))
+
+
+def float_tensors(structure: Any) -> list[tf.Tensor]:
+    """Returns the tensors of floats in a structure."""
+    parts = [part for part in tf.nest.flatten(structure) if tf.is_tensor(part)]
+    return [part for part in parts if part.dtype.is_floating]

@@ -14,7 +14,7 @@ from tf_geco.evaluation.batches import Batches
 from tf_geco.evaluation.estimate import gathered
 from tf_geco.evaluation.intervals import WeightedMean
 from tf_geco.strategies import on_replicas
-from tf_geco.training.batch import Batch
+from tf_geco.training.batch import Batch, refuse_odd_weights
 
 LEVEL = 0.95
 
@@ -153,21 +153,11 @@ class Labelled(Batches):
         x, y, weight = Batch.of(data)
         rest = {"y": y, "weight": weight}
         arrays = {k: _as_arrays(part) for k, part in rest.items() if part is not None}
-        _refuse_odd(arrays.get("weight", np.zeros(0)))
+        refuse_odd_weights(arrays.get("weight"))
         return _as_arrays(x), arrays
 
     def _without_missing(self, x: Any, y: dict) -> Any:
         return x
-
-
-def _refuse_odd(weight: np.ndarray) -> None:
-    """Raises an error if sample weights are no numbers of examples."""
-    odd = weight[~(np.isfinite(weight) & (weight >= 0))]
-    if odd.size:
-        raise ValueError(
-            "Sample weights must be finite, and zero or more. "
-            f"Received: {odd.size} that are not, such as {odd[0]}."
-        )
 
 
 def _as_arrays(part: Any) -> Any:

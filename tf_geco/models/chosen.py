@@ -12,6 +12,7 @@ from tf_geco.models.curve import sums_after, sums_at_levels
 from tf_geco.models.latent_variable import LatentVariableModel
 from tf_geco.models.served import Endpoint
 from tf_geco.networks import Gate
+from tf_geco.training.batch import Batch
 
 
 class Chosen(LatentVariableModel):
@@ -95,7 +96,7 @@ class Chosen(LatentVariableModel):
 
     def batch_at_level(self, data: Any, level: tf.Tensor) -> tf.Tensor:
         """Returns the stacked sums of a batch at a level, `[2, entries]`."""
-        x, y, sample_weight = self._batch(data)
+        x, y, sample_weight = self._batch(Batch.of(data))
         level = tf.fill([tf.shape(tf.nest.flatten(x)[0])[0]], level)
         outputs = self(x, training=False, level=level)
         cost = self.cost(x, y, outputs)

@@ -10,11 +10,13 @@ import tensorflow as tf
 
 from tf_geco.checks import positive_integer, seed_number
 from tf_geco.models.generation import generated
+from tf_geco.models.mistakes import refuse_only_kl, warn_of_unread_labels
 from tf_geco.models.paths import along_axes, spherical, straight
 from tf_geco.models.served import Served
 from tf_geco.objectives import Objective
 from tf_geco.strategies import next_seed
-from tf_geco.training.batch import check_data, with_shapes
+from tf_geco.training.batch import Batch, check_data, with_shapes
+from tf_geco.training.objective_model import Terms
 
 TRAVERSED = np.linspace(-2.5, 2.5, 11)
 
@@ -31,16 +33,15 @@ class LatentVariableModel(Served):
         "kl"                [B], in nats
         "latents"           [B, ...], or a list of them
 
-    and `encode`, `encode_mean`, `decode`, `sample`. All else follows: training, reconstruction,
-    export. Its `build` sets `data_shape` and `latents_shape`, each with the batch as `None`.
+    and `encode`, `encode_mean`, `decode`, `sample`; all else follows. Its `build` sets `data_shape`
+    and `latents_shape`, each with the batch as `None`.
 
     Training draws its noise from one generator, everything else from another, so that nobody who
     looks at a model changes its next step.
 
     Args:
         objective: A `tf_geco.GECO` or `tf_geco.ELBO`.
-        seed: Seed of the model's noise, an integer, or `None` for one that
-            `keras.utils.set_random_seed` determines.
+        seed: Of the model's noise, an integer; by default `keras.utils.set_random_seed` decides.
     """
 
     cost_name = "kl"
@@ -49,6 +50,7 @@ class LatentVariableModel(Served):
 
     def __init__(self, objective: Objective, *, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(objective, **kwargs)
+        refuse_only_kl(objective)
         self.seed = None if seed is None else seed_number(seed)
         self.seed_generator = keras.random.SeedGenerator(self.seed)
         self.inference_seed_generator = keras.random.SeedGenerator(self.seed)
@@ -56,6 +58,11 @@ class LatentVariableModel(Served):
     def cost(self, x: Any, y: Any, outputs: dict) -> tf.Tensor:
         """Returns the KL of each example in nats, `[B]`."""
         return outputs["kl"]
+
+    def forward(self, batch: Batch, training: bool) -> Terms:
+        """Returns what the model makes of a batch; labels that nobody reads are warned of."""
+        warn_of_unread_labels(self.objective, self.target(batch.x), batch.y)
+        return super().forward(batch, training)
 
     def compute_metrics(
         self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None

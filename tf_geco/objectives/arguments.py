@@ -32,11 +32,12 @@ def checked_constraints(constraints: Sequence[Constraint]) -> Sequence[Constrain
             "Two constraints have the same name; give one another `name`, because the logs tell "
             f"them apart by it. Received: names={names}."
         )
-    for name in set(names) & set(RESERVED):
-        raise ValueError(
-            f"`name` of a constraint must not be one of {', '.join(RESERVED)}, which the logs use. "
-            f"Received: name={name!r}."
-        )
+    for name in names:
+        if name in RESERVED or name.startswith("val_"):
+            raise ValueError(
+                f"`name` of a constraint must not be one of {', '.join(RESERVED)}, nor begin with "
+                f"'val_': the logs use these. Received: name={name!r}."
+            )
     return constraints
 
 

@@ -17,7 +17,8 @@ class Around(keras.callbacks.Callback):
         self.model.watch.begin()
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        """Tells the objective, if the length of an epoch is known."""
+        """Tells the objective, if the length of an epoch is known; sees what callbacks changed."""
+        self.model.make_train_function()
         step = self._step()
         batches = self.params.get("steps")
         epochs = self.params["epochs"] - epoch

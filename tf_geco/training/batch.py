@@ -48,6 +48,19 @@ def check_arrays(x: Any, y: Any, sample_weight: Any) -> None:
                 f"All arrays of `x` and `{name}` must have as many rows as there are examples. "
                 f"Received: arrays of {' and '.join(map(str, sorted(rows)))} rows."
             )
+    for part in keras.tree.flatten(sample_weight):
+        refuse_odd_weights(part)
+
+
+def refuse_odd_weights(weight: Any) -> None:
+    """Raises an error if sample weights are no numbers of examples."""
+    weight = np.zeros(0) if weight is None else np.asarray(weight)
+    odd = weight[~(np.isfinite(weight) & (weight >= 0))]
+    if odd.size:
+        raise ValueError(
+            "Sample weights must be finite, and zero or more. "
+            f"Received: {odd.size} that are not, such as {odd.flat[0]}."
+        )
 
 
 def _has_rows(part: Any) -> bool:
@@ -136,23 +149,42 @@ class Batch(NamedTuple):
         x, y = tf.nest.map_structure(padded, (self.x, self.y))
         return Batch(x, y, padded(weight))
 
-    def without_uncounted(self) -> "Batch":
-        """Returns the batch with zeros in place of examples of weight zero.
+    def trimmed(self, outputs: Any) -> Any:
+        """Returns the outputs of the examples that there are, without what `at_least_one` added."""
+        first = tf.nest.flatten(self.x)[0]
+        if replica_count() == 1 or first.shape[:1].is_fully_defined():
+            return outputs
 
-        They add nothing to any sum, but the gradient of a NaN times zero is NaN.
+        def rows(part: Any) -> Any:
+            if not tf.is_tensor(part) or not part.shape.rank:
+                return part
+            kept = part[: tf.shape(first)[0]]
+            if (mask := getattr(part, "_keras_mask", None)) is not None:
+                kept._keras_mask = rows(mask)
+            return kept
+
+        return tf.nest.map_structure(rows, outputs)
+
+    def without_uncounted(self) -> "Batch":
+        """Returns the batch with zeros for what is not finite in examples of weight zero.
+
+        They add nothing to any sum, but the gradient of a NaN times zero is NaN. A weight below
+        zero becomes NaN, so that its batch is left out.
         """
         if self.sample_weight is None:
             return self
+        weight = tf.where(self.sample_weight < 0.0, float("nan"), self.sample_weight)
         counts = tf.not_equal(self.sample_weight, 0.0)
 
         def kept(part: Any) -> Any:
             if not tf.is_tensor(part) or not part.dtype.is_floating or part.shape.rank == 0:
                 return part
             shape = [-1] + [1] * (part.shape.rank - 1)
-            return tf.where(tf.reshape(counts, shape), part, tf.zeros([], part.dtype))
+            usable = tf.logical_or(tf.reshape(counts, shape), tf.math.is_finite(part))
+            return tf.where(usable, part, tf.zeros([], part.dtype))
 
         x, y = tf.nest.map_structure(kept, (self.x, self.y))
-        return self._replace(x=x, y=y)
+        return Batch(x, y, weight)
 
 
 def check_data(data: Any, shape: tuple | None) -> None:

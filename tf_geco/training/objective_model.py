@@ -110,7 +110,8 @@ class ObjectiveModel(NativeModel):
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Takes one step of the optimizer, then one of the multipliers."""
         self.objective.counts_steps = True
-        batch = self._batch(data)
+        given = Batch.of(data)
+        batch = self._batch(given)
         before = [(v, tf.identity(v)) for v in statistics(self, self.objective)]
         terms, loss, gradients = self._gradients(batch)
         # Where no example counts there is nothing to leave out, and nothing to learn: gradients are
@@ -127,16 +128,17 @@ class ObjectiveModel(NativeModel):
         parts = [batch, terms.outputs, loss]
         self.watch.update_state(accept, parts, self.images(batch.x), self.objective.step < 1)
         self.objective.update(terms.sums, moves, self.micro_batches)
-        return self._logs(batch, terms.outputs, accept, training=True)
+        return self._logs(given, terms.outputs, accept, training=True)
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Measures what the constraints and the cost are of; the objective's state stays."""
-        batch = self._batch(data)
+        given = Batch.of(data)
+        batch = self._batch(given)
         terms = self._forward(batch, training=False)
         accept = all_finite([terms.sums.totals])
         self.progress.update_state(terms.sums, terms.penalty, accept)
         self.watch.update_elsewhere(accept, [batch, terms.outputs, None])
-        return self._logs(batch, terms.outputs, accept, training=False)
+        return self._logs(given, terms.outputs, accept, training=False)
 
     def make_train_function(self, force: bool = False) -> Callable:
         """Compiles the forward pass by itself where replicas must meet after it."""
@@ -150,14 +152,14 @@ class ObjectiveModel(NativeModel):
         self._forward = compiled_forward(self, self.forward)
         xla, self.jit_compile = self.jit_compile, self._forward == self.forward and self.jit_compile
         try:
-            return super().make_train_function(force)
+            return super().make_train_function(force or self.compiled_functions.stale("fit", self))
         finally:
             self.jit_compile = xla
 
     def make_test_function(self, force: bool = False) -> Callable:
         """Compiles as Keras does, for the model that the objective serves."""
         self.objective.serve(self)
-        return super().make_test_function(force)
+        return super().make_test_function(force or self.compiled_functions.stale("test", self))
 
     def forward(self, batch: Batch, training: bool) -> Terms:
         """Returns what the model makes of a batch, and the sums that its objective is made of."""
@@ -172,7 +174,7 @@ class ObjectiveModel(NativeModel):
 
     def score_batch(self, x: Any, y: Any = None, **options: Any) -> dict[str, tf.Tensor]:
         """Returns the cost and what each constraint measures of each example, `[B]`, by name."""
-        x, y, _ = self._batch((x, y))
+        x, y, _ = self._batch(Batch.of((x, y)))
         outputs = self(x, training=False, **options)
         cost = None if self.objective.cost is not None else self.cost(x, y, outputs)
         scores = self.objective.scores(self.target(x), y, outputs, cost)
@@ -193,8 +195,8 @@ class ObjectiveModel(NativeModel):
         objective = keras.saving.serialize_keras_object(self.objective)
         return {**super().get_config(), "objective": objective, "max_skipped": self.max_skipped}
 
-    def _batch(self, data: Any) -> Batch:
-        batch = Batch.of(data).at_least_one().without_uncounted()
+    def _batch(self, given: Batch) -> Batch:
+        batch = given.at_least_one().without_uncounted()
         batch = batch._replace(x=self.checked(batch.x))
         return batch.without_missing(self.target, self.with_target)
 
@@ -234,19 +236,20 @@ class ObjectiveModel(NativeModel):
         ]
 
     def _logs(
-        self, batch: Batch, outputs: Any, accept: tf.Tensor, training: bool
+        self, given: Batch, outputs: Any, accept: tf.Tensor, training: bool
     ) -> dict[str, tf.Tensor]:
-        """Updates the metrics of the user by an accepted batch and returns all results."""
+        """Updates the user's metrics by an accepted batch, as it was given, and returns all."""
         # Keras's own metric of the loss is never updated; the progress overwrites it.
-        given = [m for m in self.metrics if m not in (self.progress, self.watch)]
-        none = all(metric.name == "loss" for metric in given)
+        users = [m for m in self.metrics if m not in (self.progress, self.watch)]
+        none = all(metric.name == "loss" for metric in users)
         if none and type(self).compute_metrics is type(self).base_metrics:
             return logs_of(self.distribute_strategy, self.progress.result(training))
-        x, y, sample_weight = batch
+        x, y, sample_weight = given
         names = []
 
         def updated() -> dict:
-            results = self.compute_metrics(x, y, outputs, sample_weight)
+            results = self.compute_metrics(x, y, given.trimmed(outputs), sample_weight)
+            self.progress.refuse_names_of(users)
             names.extend(results)
             return results
 

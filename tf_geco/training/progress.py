@@ -76,3 +76,18 @@ class Progress(keras.metrics.Metric):
             **self.objective.verdict(sums),
             "skipped": skipped,
         }
+
+    def refuse_names_of(self, metrics: list[keras.Metric]) -> None:
+        """Raises an error if a metric that was compiled has the name of one of these figures.
+
+        Keras's own metric of the loss is none of them.
+        """
+        names = set()
+        for metric in metrics:
+            found = metric.result()
+            names |= {*found} if isinstance(found, dict) else {metric.name}
+        if taken := names.intersection(self.result(training=True)) - {"loss"}:
+            raise ValueError(
+                "A metric given to `compile` must not have the name of the cost or a constraint: "
+                f"the logs would hold one of them only. Received: {', '.join(sorted(taken))}."
+            )

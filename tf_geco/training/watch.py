@@ -118,7 +118,10 @@ class Watch(keras.metrics.Metric):
         seen = self.seen if training else self.seen_elsewhere
         values, output, loss = tf.convert_to_tensor(seen).numpy()[: len(PARTS)]
         if values:
-            return f"{int(values):,} values of its data, labels or weights are not finite"
+            return (
+                f"{int(values):,} values of its data, labels or weights are not finite, or are "
+                "weights below zero"
+            )
         if output:
             return "an output is not finite, although its data are"
         if training and not loss:

@@ -106,3 +106,20 @@ def test_a_cost_of_the_objectives_own_leaves_out_missing_values():
     np.testing.assert_array_equal(sums.counts, [6, 5])
     found = float(objective.cost_of(sums.means))
     assert found == pytest.approx(np.mean(120 * (error / 0.01 - 1)), rel=1e-5)
+
+
+@pytest.mark.parametrize("shift", [0.0, 300.0, -40.0])
+@pytest.mark.parametrize("mean", [0.17, 0.195, 0.3, 0.405, 0.43])
+def test_a_band_is_as_wide_wherever_it_lies(shift, mean):
+    """What counts as feasible goes 5 % of the width beyond it, not 5 % of the value."""
+    x, y, outputs = batch()
+
+    def values(x, y, outputs):
+        return tf.fill([6], mean + shift)
+
+    band = between(values, 0.2 + shift, 0.4 + shift, "b")
+    same = equal_to(values, 0.3 + shift, "b", width=0.1)
+    for constraints in (band, same):
+        objective = tf_geco.GECO(constraints)
+        found = objective.verdict(objective(x, y=y, outputs=outputs))["feasible"]
+        assert float(found) == (0.19 <= mean <= 0.41)

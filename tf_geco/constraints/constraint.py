@@ -163,6 +163,10 @@ class Constraint(keras.layers.Layer):
         """Returns the violation that counts as 100 %, by default the bound."""
         return self.bound(step)
 
+    def margin(self, step: Any = 0) -> Any:
+        """Returns the violation of which `band` of `GECO` is a share, by default the scale."""
+        return self.scale(step)
+
     def nats(self, step: Any = 0) -> Any:
         """Returns what a violation of one `scale` is worth in the loss when lambda is 1."""
         return 1.0

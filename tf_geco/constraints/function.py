@@ -35,7 +35,9 @@ class FunctionConstraint(Constraint):
         where: (x, y, outputs) -> boolean `[B]`: which examples count. The mean is then over these
             alone, of an epoch or a whole evaluation, and a batch without any says nothing.
         scale: The violation that counts as 100 %, by default the size of the tolerance. For a rate
-            of at least kappa, 1 - kappa makes it the error rate that is allowed.
+            of at least kappa, 1 - kappa makes it the error rate that is allowed. For what lies far
+            from zero, such as a temperature in kelvin, give the size of what varies.
+        margin: The violation of which `band` of `GECO` is a share; by default `scale`.
         nats: What a violation of 100 % is worth in the loss when lambda is 1. By default 1, so that
             lambda itself says what it is worth.
 
@@ -73,6 +75,7 @@ class FunctionConstraint(Constraint):
         proxy: Function | None = None,
         where: Function | None = None,
         scale: float | None = None,
+        margin: float | None = None,
         nats: float = 1.0,
         **kwargs: Any,
     ) -> None:
@@ -80,6 +83,7 @@ class FunctionConstraint(Constraint):
             if function is not None or argument == "fn":
                 _check_function(function, argument)
         self.given_scale = None if scale is None else positive_number(scale, "scale")
+        self.given_margin = None if margin is None else positive_number(margin, "margin")
         super().__init__(tolerance, form=form, name=name, **kwargs)
         self.fn, self.proxy, self.where = fn, proxy, where
         self.given_nats = positive_number(nats, "nats")
@@ -126,6 +130,10 @@ class FunctionConstraint(Constraint):
         """Returns the violation that counts as 100 %, by default the size of the tolerance."""
         return abs(self.tolerance_at(step)) if self.given_scale is None else self.given_scale
 
+    def margin(self, step: Any = 0) -> Any:
+        """Returns the violation of which the band is a share."""
+        return self.scale(step) if self.given_margin is None else self.given_margin
+
     @property
     def is_ratio(self) -> bool:
         """No: the values of a function may be anything."""
@@ -144,6 +152,7 @@ class FunctionConstraint(Constraint):
             "proxy": serialize(self.proxy),
             "where": serialize(self.where),
             "scale": self.given_scale,
+            "margin": self.given_margin,
             "nats": self.given_nats,
         }
 
@@ -160,7 +169,7 @@ def from_function(
         fn: (x, y, outputs) -> values `[B]`.
         tolerance: kappa, any number in the unit of the values, or a schedule of it.
         name: Name in logs and plots.
-        **options: `form`, `proxy`, `where`, `scale`, `nats`, as in `FunctionConstraint`.
+        **options: `form`, `proxy`, `where`, `scale`, `margin`, `nats`, as in `FunctionConstraint`.
 
     Raises:
         ValueError: If an argument is of the wrong kind, or `scale` is missing for a tolerance of 0.
@@ -185,6 +194,7 @@ def between(
 
     Each side has its own lambda above zero; what pulls on the mean is their difference, which has
     either sign. So multipliers stay positive, and the logs tell which side of the band is active.
+    The band of 5 % in which `GECO` counts them as feasible is one of high - low.
 
     Args:
         fn: (x, y, outputs) -> values `[B]`.
@@ -210,7 +220,7 @@ def between(
     low, high = finite_number(low, "low"), finite_number(high, "high")
     if not low < high:
         raise ValueError(f"`low` must be below `high`. Received: low={low}, high={high}.")
-    options.setdefault("scale", max(abs(low), abs(high)))
+    options = {"scale": max(abs(low), abs(high)), "margin": high - low, **options}
     return [
         from_function(fn, low, f"{name}_at_least", form=">=", **options),
         from_function(fn, high, f"{name}_at_most", form="<=", **options),

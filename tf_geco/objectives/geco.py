@@ -56,7 +56,7 @@ class GECO(Objective):
             that is d / D, the least any solution needs (a linear Gaussian model has lambda =
             d / (D - rest)), but at least 0.03, and 0.05 with more latents than values, or with no
             `"latents"` among the outputs. Coming from below never overspends KL.
-        band: Relative violation, C / scale, that still counts as feasible. At 0.05 a reconstruction
+        band: Relative violation, C / margin, that still counts as feasible. At 0.05 a reconstruction
             error may be 2.5 % above its tolerance: about the noise of a moving average.
         bounds: Least and greatest lambda, or a list of such pairs, one for each constraint. The
             default only keeps float32 from overflow.
@@ -223,9 +223,9 @@ class GECO(Objective):
         return self._violations((self.averaged if sums is None else sums).means)
 
     def excess(self, sums: Sums | None = None) -> tf.Tensor:
-        """Returns violations in units of their scale, `[L]`: 0 or less holds, 0.05 is 5 % over."""
-        scales = [constraint.scale(self.step) for constraint in self.asked]
-        return self.violations(sums) / tf.stack(scales)
+        """Returns violations in units of their margin, `[L]`: 0 or less holds, 0.05 is 5 % over."""
+        margins = [constraint.margin(self.step) for constraint in self.asked]
+        return self.violations(sums) / tf.stack(margins)
 
     def verdict(self, sums: Sums) -> dict[str, tf.Tensor]:
         """Returns `{"feasible": 1}` if every constraint is known to hold within the band."""

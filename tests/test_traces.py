@@ -82,7 +82,7 @@ def test_a_tolerance_is_seen_without_a_trace(traces):
 
 def stricter(model):
     constraint = model.objective.constraints[0]
-    constraint.tolerance = constraint.tolerance / 2
+    constraint.tolerance = np.float32(constraint.tolerance / 2)
 
 
 def by_assignment(model, x):
@@ -122,12 +122,17 @@ def test_training_sees_a_tolerance_that_changed(name, change, no_noise):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-6)
 
 
-def test_a_second_fit_traces_nothing(traces):
-    case = MODELS["dense"]
-    model = case.compiled()
-    model.fit(case.data(), validation_data=case.data(), epochs=2, verbose=0)
+@every_network
+def test_a_second_fit_traces_nothing(name, traces):
+    case = NETWORKS[name]
+    model, options = case.compiled(), {"batch_size": 24, "epochs": 2, "verbose": 0}
+    model.fit(case.data(), **options)
+    model.predict(case.data(), verbose=0)
+    model.evaluate(case.data(), verbose=0)
     traces.clear()
-    model.fit(case.data(), validation_data=case.data(), epochs=2, verbose=0)
+    model.fit(case.data(), **options)
+    model.predict(case.data(), verbose=0)
+    model.evaluate(case.data(), verbose=0)
     assert traces == []
 
 

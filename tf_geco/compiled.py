@@ -79,14 +79,19 @@ def facts_of(model: keras.Model) -> list[tuple]:
 
 def layers_of(model: Any) -> list[keras.Layer]:
     """Returns the layers of a model, those of the models among them, and its constraints."""
-    below = [*getattr(model, "layers", []), *getattr(model, "constraints", [])]
+    objective = getattr(model, "objective", None)
+    below = [*getattr(model, "layers", []), *getattr(objective, "constraints", [])]
     return below + [layer for part in below for layer in layers_of(part)]
 
 
 def settings_of(layer: keras.Layer) -> dict[str, Any]:
-    """Returns the arguments of a layer's construction that it keeps, but for what holds weights."""
+    """Returns the arguments of a layer's construction that it keeps, but for what may be mutable.
+
+    Those are numbers, texts, tuples of them, functions, and objects such as schedules.
+    """
     kept, kind = vars(layer), cast("Hashable", type(layer))
-    return {name: kept[name] for name in _arguments(kind) if _is_plain(kept.get(name))}
+    found = {name: kept.get(name, kept.get(f"_{name}")) for name in _arguments(kind)}
+    return {name: value for name, value in found.items() if _is_fixed(value)}
 
 
 @functools.cache
@@ -96,6 +101,6 @@ def _arguments(kind: Any) -> list[str]:
     return sorted({name for init in own for name in inspect.signature(init).parameters})
 
 
-def _is_plain(value: Any) -> bool:
-    configured = hasattr(value, "get_config") and not isinstance(value, keras.Layer)
-    return configured or isinstance(value, (bool, int, float, str))
+def _is_fixed(value: Any) -> bool:
+    mutable = (keras.Layer, keras.Variable, list, dict, set)
+    return not isinstance(value, mutable) and not getattr(value, "shape", ())

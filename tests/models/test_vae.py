@@ -154,8 +154,9 @@ def test_export_before_training_says_what_to_do(tmp_path):
         model.export(tmp_path / "nothing")
 
 
-def test_labels_like_the_data_are_not_ignored_in_silence():
-    model, x = MODELS["dense"].compiled(), MODELS["dense"].data()
+@pytest.mark.parametrize("name", ["dense", "conv", "counts"])
+def test_labels_like_the_data_are_not_ignored_in_silence(name):
+    model, x = MODELS[name].compiled(), MODELS[name].data()
     with pytest.warns(UserWarning, match="`y` has the shape of the data, and is not used"):
         model.evaluate(x, x, verbose=0)
 

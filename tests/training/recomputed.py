@@ -72,13 +72,18 @@ def recall(x, y, outputs):
     return keras.ops.cast(keras.ops.equal(keras.ops.argmax(outputs, -1), y), "float32")
 
 
+def probability(x, y, outputs):
+    return keras.ops.sum(outputs * keras.ops.one_hot(y, 2), axis=-1)
+
+
 def is_one(x, y, outputs):
     return keras.ops.equal(y, 1)
 
 
 def classifier(tolerance=0.9, objective=None, **options):
     """Returns a small classifier under a floor for the recall of class 1, compiled."""
-    floor = from_function(recall, tolerance, "recall", form=">=", where=is_one, scale=0.1)
+    wish = {"form": ">=", "proxy": probability, "where": is_one, "scale": 0.1}
+    floor = from_function(recall, tolerance, "recall", **wish)
     network = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, activation="softmax")])
     model = tf_geco.models.Constrained(
         network, "sparse_categorical_crossentropy", objective or tf_geco.GECO([floor])

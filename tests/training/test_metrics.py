@@ -18,7 +18,8 @@ def evaluated(model, *data, **options):
 
 
 def with_metrics(model):
-    model.compile(keras.optimizers.SGD(0.0), metrics=["accuracy"], weighted_metrics=["accuracy"])
+    metrics = {"metrics": ["accuracy"], "weighted_metrics": ["accuracy"]}
+    model.compile(keras.optimizers.SGD(0.0), **metrics)
     return model
 
 
@@ -72,6 +73,27 @@ def test_a_replica_without_examples_adds_none(size):
     for name in ("accuracy", "weighted_accuracy"):
         assert found[name] == pytest.approx(expected[name], rel=1e-5)
         assert logs[name][0] == pytest.approx(expected[name], rel=1e-5)
+
+
+def test_metrics_that_are_one_number_are_not_asked_of_no_example():
+    x, y, _ = table(share=0.4)
+    with mirrored().scope():
+        model = classifier()
+        model.compile(metrics=[lambda y, outputs: tf.reduce_mean(outputs[:, 0])])
+    data = tf.data.Dataset.from_tensor_slices((x[:9], y[:9])).batch(4)
+    assert all(np.isfinite(list(evaluated(model, data).values())))
+
+
+def test_metrics_know_the_sizes_that_a_data_set_left_open():
+    model, data = MODELS["dense"].compiled(), MODELS["dense"].data()
+
+    def flat(y, outputs):
+        return tf.reduce_sum(keras.layers.Flatten()(y - outputs), 1)
+
+    model.compile(metrics=[flat])
+    spec = tf.TensorSpec([None, None], tf.float32)
+    dataset = tf.data.Dataset.from_generator(lambda: iter([data]), output_signature=spec)
+    assert evaluated(model, dataset)
 
 
 @pytest.mark.parametrize("name", ["accuracy", "cost"])

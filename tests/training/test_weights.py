@@ -50,10 +50,11 @@ def test_weights_of_validation_data(no_noise):
     assert first["kl"] == pytest.approx(again["kl"])
 
 
-def test_an_example_of_weight_zero_may_hold_anything(no_noise):
+@pytest.mark.parametrize("anything", [np.nan, np.inf, 3e38, -1e30])
+def test_an_example_of_weight_zero_may_hold_anything(anything, no_noise):
     weighted, repeated = twins(plain_vae)
     holes = DATA.copy()
-    holes[WEIGHTS == 0] = np.nan
+    holes[WEIGHTS == 0] = anything
     by_fit(weighted, holes, sample_weight=WEIGHTS)
     by_fit(repeated, REPEATED)
     assert_same_weights(weighted, repeated)

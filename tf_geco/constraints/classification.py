@@ -46,7 +46,7 @@ class ClassificationAccuracy(Constraint):
 
     Raises:
         ValueError: If `tolerance` is not in (0, 1), the classifier is no Keras model or layer or
-            returns logits without `from_logits`, there are no labels, or `proxy` is unknown.
+            returns what cannot be probabilities, there are no labels, or `proxy` is unknown.
 
     Example:
     ```python

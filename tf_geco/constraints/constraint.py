@@ -92,12 +92,21 @@ class Constraint(keras.layers.Layer):
                 f"Received: a class {type(self).__name__} that overrides `call`."
             )
         self.form = form
+        self.tolerance = tolerance
+        self.built_for: tuple | None = None
+
+    @property
+    def tolerance(self) -> Any:
+        """kappa: a number, a schedule, a range or `None`; assign another one between trainings."""
+        return self._tolerance
+
+    @tolerance.setter
+    def tolerance(self, tolerance: Any) -> None:
         if isinstance(tolerance, Range):
             tolerance.check(self.check_tolerance)
         elif tolerance is not None:
             tolerance = as_schedule(tolerance, "tolerance", self.check_tolerance)
-        self.tolerance: Any = tolerance
-        self.built_for: tuple | None = None
+        self._tolerance = tolerance
 
     def check_tolerance(self, tolerance: Any, name: str = "tolerance") -> float:
         """Returns the tolerance as a float, or raises an error that says what it may be."""
@@ -152,7 +161,7 @@ class Constraint(keras.layers.Layer):
     def at(self, tolerance: Any) -> "Constraint":
         """Returns this constraint with another tolerance; they share what they measure with."""
         other = object.__new__(type(self))  # `copy.copy` of a Keras layer makes it anew
-        other.__dict__.update(self.__dict__, tolerance=tolerance)
+        other.__dict__.update(self.__dict__, _tolerance=tolerance)
         return other
 
     def bound(self, step: Any = 0) -> Any:

@@ -1,5 +1,6 @@
 """Constraints from plain functions, as inequalities, bands and equalities."""
 
+import functools
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +10,7 @@ import tensorflow as tf
 
 from tf_geco.checks import LEAST, finite_number, positive_number, takes
 from tf_geco.constraints.constraint import Constraint
-from tf_geco.constraints.values import float_tensors, per_example, straight_through
+from tf_geco.constraints.values import has_gradient, per_example, straight_through
 from tf_geco.schedules import Schedule
 
 Function = Callable[[Any, Any, Any], tf.Tensor]
@@ -82,17 +83,17 @@ class FunctionConstraint(Constraint):
         for argument, function in {"fn": fn, "proxy": proxy, "where": where}.items():
             if function is not None or argument == "fn":
                 _check_function(function, argument)
-        self.given_scale = None if scale is None else positive_number(scale, "scale")
-        self.given_margin = None if margin is None else positive_number(margin, "margin")
+        self._scale = None if scale is None else positive_number(scale, "scale")
+        self._margin = None if margin is None else positive_number(margin, "margin")
         super().__init__(tolerance, form=form, name=name, **kwargs)
         self.fn, self.proxy, self.where = fn, proxy, where
-        self.given_nats = positive_number(nats, "nats")
+        self._nats = positive_number(nats, "nats")
         self._told = False
 
     def check_tolerance(self, tolerance: Any, name: str = "tolerance") -> float:
         """Returns the tolerance as a float: any finite number, or with no scale any but 0."""
         tolerance = finite_number(tolerance, name)
-        if self.given_scale is None and abs(tolerance) < LEAST:
+        if self._scale is None and abs(tolerance) < LEAST:
             raise ValueError(
                 "A tolerance of 0 needs a `scale`, the violation that counts as 100 %. "
                 f"Received: {name}={tolerance}, scale=None."
@@ -101,21 +102,18 @@ class FunctionConstraint(Constraint):
 
     def measure(self, x: Any, y: Any = None, outputs: Any = None) -> Any:
         """Returns the function's value for each example, and which of them count, `[B]` each."""
-        with tf.GradientTape() as tape:
-            tape.watch(floats := float_tensors(outputs))
-            value = self._value(self.fn, x, y, outputs)
-        self._warn_without_gradient(tape, value, floats)
+        value = self._value(self.fn, x, y, outputs)
+        self._warn_without_gradient(x, y, outputs)
         if self.proxy is not None:
             value = straight_through(value, self._value(self.proxy, x, y, outputs))
         return value if self.where is None else (value, self.where(x, y, outputs))
 
-    def _warn_without_gradient(self, tape: tf.GradientTape, value: tf.Tensor, floats: list) -> None:
+    def _warn_without_gradient(self, x: Any, y: Any, outputs: Any) -> None:
         """Warns once, where it is traced, if training cannot move what is measured."""
         if self._told or self.proxy is not None or tf.executing_eagerly():
             return
         self._told = True
-        sources = [*floats, *tape.watched_variables()]
-        if sources and all(part is None for part in tape.gradient(value, sources)):
+        if not has_gradient(functools.partial(self._value, self.fn, x, y), outputs):
             warnings.warn(
                 f"Constraint '{self.name}' has no gradient, so training cannot meet it: give a "
                 "`proxy` that has one, such as a probability in place of a count.",
@@ -128,11 +126,11 @@ class FunctionConstraint(Constraint):
 
     def scale(self, step: Any = 0) -> Any:
         """Returns the violation that counts as 100 %, by default the size of the tolerance."""
-        return abs(self.tolerance_at(step)) if self.given_scale is None else self.given_scale
+        return abs(self.tolerance_at(step)) if self._scale is None else self._scale
 
     def margin(self, step: Any = 0) -> Any:
         """Returns the violation of which the band is a share."""
-        return self.scale(step) if self.given_margin is None else self.given_margin
+        return self.scale(step) if self._margin is None else self._margin
 
     @property
     def is_ratio(self) -> bool:
@@ -141,7 +139,7 @@ class FunctionConstraint(Constraint):
 
     def nats(self, step: Any = 0) -> float:
         """Returns what a violation of one `scale` is worth in the loss when lambda is 1."""
-        return self.given_nats
+        return self._nats
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of `__init__`."""
@@ -151,9 +149,9 @@ class FunctionConstraint(Constraint):
             "fn": serialize(self.fn),
             "proxy": serialize(self.proxy),
             "where": serialize(self.where),
-            "scale": self.given_scale,
-            "margin": self.given_margin,
-            "nats": self.given_nats,
+            "scale": self._scale,
+            "margin": self._margin,
+            "nats": self._nats,
         }
 
 

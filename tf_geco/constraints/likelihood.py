@@ -69,8 +69,6 @@ class NegativeLogLikelihood(Constraint):
     Example:
     ```python
     @keras.saving.register_keras_serializable(package="mine")
-    reads_labels = False
-
     def logistics(h):  # [B, 28, 28, 3 * 5]: a mixture of five logistics over 0, 1, ..., 255
         weight, centre, width = tf.split(h, 3, axis=-1)
         logistic = tfd.Logistic(255 * tf.sigmoid(centre) - 0.5, tf.exp(width))
@@ -85,6 +83,8 @@ class NegativeLogLikelihood(Constraint):
         constraint; van den Oord et al., 2016, and Salimans et al., 2017, arXiv:1701.05517, for
         categorical and logistic mixture likelihoods.
     """
+
+    reads_labels = False
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ class NegativeLogLikelihood(Constraint):
                 "`parameters` must name an entry of the model's outputs. "
                 f"Received: parameters={parameters!r}."
             )
-        self.given_scale = None if scale is None else positive_number(scale, "scale")
+        self._scale = None if scale is None else positive_number(scale, "scale")
         super().__init__(tolerance, name=name, **kwargs)
         self.likelihood: Any = checked_likelihood(likelihood)
         self.unit = one_of(UNITS, unit, "unit")
@@ -177,8 +177,8 @@ class NegativeLogLikelihood(Constraint):
 
     def scale(self, step: Any = 0) -> Any:
         """Returns the violation that counts as 100 %, by default sqrt(d D) / 2 nats."""
-        if self.given_scale is not None:
-            return self.given_scale
+        if self._scale is not None:
+            return self._scale
         return math.sqrt(size_of(self) * self.latents) / 2 / self._nats_per_unit
 
     @property
@@ -205,5 +205,5 @@ class NegativeLogLikelihood(Constraint):
             "likelihood": likelihood,
             "unit": self.unit,
             "parameters": self.parameters,
-            "scale": self.given_scale,
+            "scale": self._scale,
         }

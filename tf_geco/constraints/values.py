@@ -1,5 +1,6 @@
 """Values by example: what a constraint measures, and the gradient that they have."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import tensorflow as tf
@@ -61,7 +62,21 @@ def known_values(values: tf.Tensor, counts: tf.Tensor | None = None) -> tf.Tenso
     return values if counts is None else tf.where(counts > 0.0, values, float("nan"))
 
 
-def float_tensors(structure: Any) -> list[tf.Tensor]:
-    """Returns the tensors of floats in a structure."""
-    parts = [part for part in tf.nest.flatten(structure) if tf.is_tensor(part)]
-    return [part for part in parts if part.dtype.is_floating]
+def has_gradient(function: Callable, outputs: Any) -> bool:
+    """Returns whether a function of outputs depends smoothly on them, or on weights that it reads.
+
+    What cannot be told counts as yes: outputs that are no tensors, and operations that TensorFlow
+    has no gradient of.
+    """
+    parts = tf.nest.flatten(outputs)
+    if not all(tf.is_tensor(part) for part in parts):
+        return True
+    with tf.GradientTape() as tape:
+        tape.watch(floats := [part for part in parts if part.dtype.is_floating])
+        value = function(outputs)
+    sources = [*floats, *tape.watched_variables()]
+    try:
+        found = tape.gradient(value, sources)
+    except LookupError:
+        return True
+    return not sources or any(part is not None for part in found)

@@ -50,7 +50,7 @@ class LatentVariableModel(Served):
 
     def __init__(self, objective: Objective, *, seed: int | None = None, **kwargs: Any) -> None:
         super().__init__(objective, **kwargs)
-        refuse_only_kl(objective)
+        refuse_only_kl(objective, is_cost=type(self).cost is LatentVariableModel.cost)
         self.seed = None if seed is None else seed_number(seed)
         self.seed_generator = keras.random.SeedGenerator(self.seed)
         self.inference_seed_generator = keras.random.SeedGenerator(self.seed)

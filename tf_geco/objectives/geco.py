@@ -56,8 +56,8 @@ class GECO(Objective):
             that is d / D, the least any solution needs (a linear Gaussian model has lambda =
             d / (D - rest)), but at least 0.03, and 0.05 with more latents than values, or with no
             `"latents"` among the outputs. Coming from below never overspends KL.
-        band: Relative violation, C / margin, that still counts as feasible. At 0.05 a reconstruction
-            error may be 2.5 % above its tolerance: about the noise of a moving average.
+        band: Relative violation, C / margin, that still counts as feasible. At 0.05 an RMS error
+            may be 2.5 % above its tolerance: about the noise of a moving average.
         bounds: Least and greatest lambda, or a list of such pairs, one for each constraint. The
             default only keeps float32 from overflow.
         cost: What to minimise instead of the model's own cost: a constraint, that counts with its

@@ -12,6 +12,7 @@ from tf_geco.constraints.values import per_example
 from tf_geco.strategies import replica_count
 
 WEIGHT = "_sample_weight"
+READABLE = 1e18  # size of values whose squares are finite in float32
 
 
 def with_weights(y: Any, sample_weight: Any) -> tuple[Any, Any]:
@@ -54,7 +55,7 @@ def check_arrays(x: Any, y: Any, sample_weight: Any) -> None:
 
 def refuse_odd_weights(weight: Any) -> None:
     """Raises an error if sample weights are no numbers of examples."""
-    weight = np.zeros(0) if weight is None else np.asarray(weight)
+    weight = np.zeros(0) if weight is None else np.asarray(weight, "float64")
     odd = weight[~(np.isfinite(weight) & (weight >= 0))]
     if odd.size:
         raise ValueError(
@@ -149,27 +150,12 @@ class Batch(NamedTuple):
         x, y = tf.nest.map_structure(padded, (self.x, self.y))
         return Batch(x, y, padded(weight))
 
-    def trimmed(self, outputs: Any) -> Any:
-        """Returns the outputs of the examples that there are, without what `at_least_one` added."""
-        first = tf.nest.flatten(self.x)[0]
-        if replica_count() == 1 or first.shape[:1].is_fully_defined():
-            return outputs
-
-        def rows(part: Any) -> Any:
-            if not tf.is_tensor(part) or not part.shape.rank:
-                return part
-            kept = part[: tf.shape(first)[0]]
-            if (mask := getattr(part, "_keras_mask", None)) is not None:
-                kept._keras_mask = rows(mask)
-            return kept
-
-        return tf.nest.map_structure(rows, outputs)
-
     def without_uncounted(self) -> "Batch":
-        """Returns the batch with zeros for what is not finite in examples of weight zero.
+        """Returns the batch with zeros for what no network can read in examples of weight zero.
 
-        They add nothing to any sum, but the gradient of a NaN times zero is NaN. A weight below
-        zero becomes NaN, so that its batch is left out.
+        They add nothing to any sum, but the gradient of a NaN times zero is NaN; so is that of
+        a fill value whose square overflows. A weight below zero becomes NaN, so that its batch is
+        left out.
         """
         if self.sample_weight is None:
             return self
@@ -180,7 +166,8 @@ class Batch(NamedTuple):
             if not tf.is_tensor(part) or not part.dtype.is_floating or part.shape.rank == 0:
                 return part
             shape = [-1] + [1] * (part.shape.rank - 1)
-            usable = tf.logical_or(tf.reshape(counts, shape), tf.math.is_finite(part))
+            readable = tf.abs(part) < tf.cast(READABLE, part.dtype)
+            usable = tf.logical_or(tf.reshape(counts, shape), readable)
             return tf.where(usable, part, tf.zeros([], part.dtype))
 
         x, y = tf.nest.map_structure(kept, (self.x, self.y))

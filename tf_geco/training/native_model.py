@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from tf_geco.compiled import Compiled
 from tf_geco.configs import rebuilt
 from tf_geco.objectives.objective import Objective
 from tf_geco.strategies import AsKeras
@@ -35,6 +36,7 @@ class NativeModel(AsKeras):
     objective: Objective
     progress: Progress
     watch: Watch
+    compiled_functions: Compiled
     jit_compile: bool  # a property of Keras
     loss: Any
     inference_seed_generator: keras.random.SeedGenerator | None = None
@@ -138,6 +140,17 @@ class NativeModel(AsKeras):
         """
         options: dict[str, Any] = {"seed": seed, "batch_size": batch_size, "verbose": verbose}
         return scored(self, x, y, **options)
+
+    def make_test_function(self, force: bool = False) -> Callable:
+        """Compiles as Keras does, for the settings that layers have."""
+        self.objective.serve(self)
+        stale = self.compiled_functions.stale("test", self)
+        return super().make_test_function(stale or force)
+
+    def make_predict_function(self, force: bool = False) -> Callable:
+        """Compiles as Keras does, for the settings that layers have."""
+        stale = self.compiled_functions.stale("predict", self)
+        return super().make_predict_function(stale or force)
 
     def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
         """Takes one step, as `keras.Model.train_on_batch`."""

@@ -152,14 +152,9 @@ class ObjectiveModel(NativeModel):
         self._forward = compiled_forward(self, self.forward)
         xla, self.jit_compile = self.jit_compile, self._forward == self.forward and self.jit_compile
         try:
-            return super().make_train_function(force or self.compiled_functions.stale("fit", self))
+            return super().make_train_function(self.compiled_functions.stale("fit", self) or force)
         finally:
             self.jit_compile = xla
-
-    def make_test_function(self, force: bool = False) -> Callable:
-        """Compiles as Keras does, for the model that the objective serves."""
-        self.objective.serve(self)
-        return super().make_test_function(force or self.compiled_functions.stale("test", self))
 
     def forward(self, batch: Batch, training: bool) -> Terms:
         """Returns what the model makes of a batch, and the sums that its objective is made of."""
@@ -246,9 +241,11 @@ class ObjectiveModel(NativeModel):
             return logs_of(self.distribute_strategy, self.progress.result(training))
         x, y, sample_weight = given
         names = []
+        # A replica may have no example.
+        updates = tf.logical_and(accept, tf.shape(tf.nest.flatten(x)[0])[0] > 0)
 
         def updated() -> dict:
-            results = self.compute_metrics(x, y, given.trimmed(outputs), sample_weight)
+            results = self.compute_metrics(self.checked(x), y, outputs, sample_weight)
             self.progress.refuse_names_of(users)
             names.extend(results)
             return results
@@ -257,4 +254,4 @@ class ObjectiveModel(NativeModel):
             results = self.get_metrics_result()
             return {name: results.get(name, float("nan")) for name in names or results}
 
-        return logs_of(self.distribute_strategy, tf.cond(accept, updated, left_out))
+        return logs_of(self.distribute_strategy, tf.cond(updates, updated, left_out))

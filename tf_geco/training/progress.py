@@ -88,6 +88,6 @@ class Progress(keras.metrics.Metric):
             names |= {*found} if isinstance(found, dict) else {metric.name}
         if taken := names.intersection(self.result(training=True)) - {"loss"}:
             raise ValueError(
-                "A metric given to `compile` must not have the name of the cost or a constraint: "
+                "A metric must not have the name of the cost or of a constraint; give it another: "
                 f"the logs would hold one of them only. Received: {', '.join(sorted(taken))}."
             )

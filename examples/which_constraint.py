@@ -148,8 +148,8 @@ def compare(name, shape, asked, **options):
 #
 # CLA needs few nats, and shows what a constraint is: the classifier recognises 95 % of
 # the reconstructions, and we recognise none, because nobody asked for digits that people can read.
-# Ask for that too, by a loose RE beside it, and the two together still cost less than RE at 0.1. For
-# both at once 20 epochs are short: the accuracy is still on its way.
+# Ask for that too, by a loose RE beside it, and the two together still cost less than RE at 0.1.
+# For both at once 20 epochs are short: the accuracy is still on its way.
 
 # %%
 both = [ClassificationAccuracy(0.95, classifier), ReconstructionError(0.2)]

@@ -180,7 +180,7 @@ def test_weights_that_count_nothing_are_refused(odd):
 
 @keras.saving.register_keras_serializable(package="tests")
 def first_column(x, y, outputs):
-    return x[:, 0]
+    return x[:, 0] + 0.0 * outputs[:, 0]
 
 
 @pytest.mark.parametrize(

@@ -33,7 +33,8 @@ class Subject:
 def under(constraint: Any) -> None:
     """Trains under a constraint, or a list of several."""
     several = constraint if isinstance(constraint, list) else [constraint]
-    made.labelled(made.vae(tf_geco.GECO(several)))
+    cost = v.error() if isinstance(constraint, constraints.KLDivergence) else None
+    made.labelled(made.vae(tf_geco.GECO(several, cost=cost)))
 
 
 def by(rule: Any) -> None:

@@ -2,8 +2,8 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Hashable
-from typing import Any, cast
+from collections.abc import Callable
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -89,7 +89,8 @@ def settings_of(layer: keras.Layer) -> dict[str, Any]:
 
     Those are numbers, texts, tuples of them, functions, and objects such as schedules.
     """
-    kept, kind = vars(layer), cast("Hashable", type(layer))
+    kept = vars(layer)
+    kind: Any = type(layer)
     found = {name: kept.get(name, kept.get(f"_{name}")) for name in _arguments(kind)}
     return {name: value for name, value in found.items() if _is_fixed(value)}
 

@@ -80,13 +80,17 @@ def is_one(x, y, outputs):
     return keras.ops.equal(y, 1)
 
 
+def floor(tolerance=0.9):
+    """Returns a floor for the recall of class 1."""
+    wish = {"form": ">=", "proxy": probability, "where": is_one, "scale": 0.1}
+    return from_function(recall, tolerance, "recall", **wish)
+
+
 def classifier(tolerance=0.9, objective=None, **options):
     """Returns a small classifier under a floor for the recall of class 1, compiled."""
-    wish = {"form": ">=", "proxy": probability, "where": is_one, "scale": 0.1}
-    floor = from_function(recall, tolerance, "recall", **wish)
     network = keras.Sequential([keras.Input((3,)), keras.layers.Dense(2, activation="softmax")])
     model = tf_geco.models.Constrained(
-        network, "sparse_categorical_crossentropy", objective or tf_geco.GECO([floor])
+        network, "sparse_categorical_crossentropy", objective or tf_geco.GECO([floor(tolerance)])
     )
     model.compile(keras.optimizers.SGD(0.1), **{"jit_compile": False, **options})
     return model

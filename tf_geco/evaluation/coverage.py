@@ -16,6 +16,7 @@ from tf_geco.evaluation.estimate import Estimate
 from tf_geco.evaluation.log_densities import log_sum_densities
 from tf_geco.strategies import on_replicas
 from tf_geco.training.bar import late_bar
+from tf_geco.training.batch import size_of
 
 
 @dataclass(frozen=True)
@@ -208,7 +209,7 @@ def _sample(model: Any, x: Any, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, 
 def _log_sums(model: Any, x: Any, count: tf.Tensor, z: tf.Tensor) -> tf.Tensor:
     """Returns log sum_n q(z_s | x_n), `[S]`, over a replica's share of `count` true examples."""
     number = tf.distribute.get_replica_context().replica_id_in_sync_group
-    size = tf.shape(tf.nest.flatten(x)[0])[0]
+    size = size_of(x)
     counts = tf.range(size) + number * size < count
     mask = tf.where(counts, tf.zeros([], z.dtype), tf.constant(-math.inf, z.dtype))
     return log_sum_densities(model.posterior(x), z, mask)

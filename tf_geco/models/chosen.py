@@ -12,7 +12,7 @@ from tf_geco.models.curve import sums_after, sums_at_levels
 from tf_geco.models.latent_variable import LatentVariableModel
 from tf_geco.models.served import Endpoint
 from tf_geco.networks import Gate
-from tf_geco.training.batch import Batch
+from tf_geco.training.batch import Batch, size_of
 
 
 class Chosen(LatentVariableModel):
@@ -97,7 +97,7 @@ class Chosen(LatentVariableModel):
     def batch_at_level(self, data: Any, level: tf.Tensor) -> tf.Tensor:
         """Returns the stacked sums of a batch at a level, `[2, entries]`."""
         x, y, sample_weight = self._batch(Batch.of(data))
-        level = tf.fill([tf.shape(tf.nest.flatten(x)[0])[0]], level)
+        level = tf.fill([size_of(x)], level)
         outputs = self(x, training=False, level=level)
         cost = self.cost(x, y, outputs)
         weight = {"sample_weight": sample_weight}
@@ -120,8 +120,7 @@ class Chosen(LatentVariableModel):
         """Returns a level for each example, where the objective asks for a range."""
         if self.objective.range is None or not training:
             return {}
-        size = tf.shape(tf.nest.flatten(x)[0])[0]
-        return {"level": self.objective.draw(size, self.make_seed(None, training))}
+        return {"level": self.objective.draw(size_of(x), self.make_seed(None, training))}
 
     def level_of(self, tolerance: Any = None) -> tf.Tensor | None:
         """Returns the level that meets a tolerance, by default the chosen; `None` without a range.

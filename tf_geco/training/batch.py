@@ -135,10 +135,10 @@ class Batch(NamedTuple):
         The last batch of a data set may leave a replica none, and some kernels of TensorFlow, such
         as fused convolutions on CPUs, fail on an empty tensor.
         """
-        first = tf.nest.flatten(self.x)[0]
-        if replica_count() == 1 or first.shape[:1].is_fully_defined():
+        known = tf.nest.flatten(self.x)[0].shape[:1].is_fully_defined()
+        if replica_count() == 1 or known:
             return self
-        number = tf.shape(first)[0]
+        number = size_of(self.x)
         missing = tf.cast(tf.equal(number, 0), tf.int32)
 
         def padded(part: Any) -> Any:
@@ -172,6 +172,11 @@ class Batch(NamedTuple):
 
         x, y = tf.nest.map_structure(kept, (self.x, self.y))
         return Batch(x, y, weight)
+
+
+def size_of(x: Any) -> tf.Tensor:
+    """Returns how many examples a batch has, a scalar; of a structure, by its first part."""
+    return tf.shape(tf.nest.flatten(x)[0])[0]
 
 
 def check_data(data: Any, shape: tuple | None) -> None:

@@ -18,7 +18,7 @@ from tf_geco.strategies import (
     refuse_parameter_servers,
     share,
 )
-from tf_geco.training.batch import Batch
+from tf_geco.training.batch import Batch, size_of
 from tf_geco.training.native_model import NativeModel
 from tf_geco.training.ownership import refuse_shared, statistics, trained
 from tf_geco.training.progress import Progress
@@ -242,7 +242,7 @@ class ObjectiveModel(NativeModel):
         x, y, sample_weight = given
         names = []
         # A replica may have no example.
-        updates = tf.logical_and(accept, tf.shape(tf.nest.flatten(x)[0])[0] > 0)
+        updates = tf.logical_and(accept, size_of(x) > 0)
 
         def updated() -> dict:
             results = self.compute_metrics(self.checked(x), y, outputs, sample_weight)

@@ -45,7 +45,7 @@ def test_bad_arguments_are_named(make, message):
 
 @pytest.mark.parametrize("name", RESERVED)
 def test_names_that_the_logs_use_are_refused(name):
-    with pytest.raises(ValueError, match=f"which the logs use. Received: name='{name}'"):
+    with pytest.raises(ValueError, match=f"the logs use these. Received: name='{name}'"):
         tf_geco.GECO([ReconstructionError(0.1, name=name), KLDivergence(1.0)])
 
 

@@ -41,8 +41,9 @@ def test_outputs_have_the_promised_shapes(case):
 @every_model
 def test_save_load_continue_is_uninterrupted(case, tmp_path):
     data = case.data()
-    # By XLA, which adds the gradients of ConvDRAW's steps in one order.
-    whole, part = case.compiled(jit_compile=True), case.compiled(jit_compile=True)
+    # XLA adds the gradients of ConvDRAW's steps in one order.
+    one_order = {"jit_compile": "draw" in case.build().name}
+    whole, part = case.compiled(**one_order), case.compiled(**one_order)
     part.set_weights(whole.get_weights())
     for mine, theirs in zip(seed_states(part), seed_states(whole), strict=True):
         mine.assign(theirs)

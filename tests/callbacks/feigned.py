@@ -20,7 +20,7 @@ def feign(objective, excess, cost):
     """Sets the moving averages to excesses and a cost; returns the readings, as logs have them."""
     excesses = np.broadcast_to(excess, [len(objective.constraints)])
     means = [
-        constraint.bound() + (1.0 if constraint.form == "<=" else -1.0) * value * constraint.scale()
+        constraint.bound() + (1.0 if constraint.form == "<=" else -1.0) * value * constraint.margin()
         for constraint, value in zip(objective.constraints, excesses, strict=True)
     ]
     objective.averages.assign([[*means, cost], tf.ones(len(means) + 1)])

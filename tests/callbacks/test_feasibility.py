@@ -107,6 +107,21 @@ def test_of_two_constraints_it_names_the_one_furthest_off(rises, excess, said):
     assert said in str(caught[0].message)
 
 
+@pytest.mark.parametrize(("scale", "smaller"), [(None, True), (2.0, False)])
+def test_of_a_narrow_band_it_says_that_a_smaller_scale_may_help(scale, smaller):
+    options = {} if scale is None else {"scale": scale}
+    total = lambda x, y, outputs: outputs["kl"]  # noqa: E731
+    objective = tf_geco.GECO(tf_geco.constraints.equal_to(total, 300, "n", width=1, **options))
+    objective.build((None, 4), None, {"kl": (None,)})
+    model = keras.Sequential()
+    model.objective = objective
+    callback = tf_geco.GECOCallback(every=1)
+    observe(callback, model, lambda index: (-6.0, 6.0), growth=(-0.1, 0.1))
+    with pytest.warns(UserWarning, match="'n_at_most' looks out of reach") as caught:
+        callback.on_train_end()
+    assert ("smaller `scale`, such as 2" in str(caught[0].message)) == smaller
+
+
 def two_tolerances(kappa, nats):
     """Trains a small dense VAE on digits, for RE at kappa and a KL of at most so many nats."""
     keras.utils.set_random_seed(0)

@@ -133,7 +133,20 @@ def _advice(objective: GECO, seen: np.ndarray, index: int, factor: float, fall: 
         f"Constraint '{objective.names[index]}' looks out of reach: "
         f"{_nearest(objective, seen, index)}. Over the last half of training its multiplier "
         f"grew {factor:.3g} times, and its error fell by {percent:.0f} %. Ask for a looser "
-        f"tolerance, or give the model a larger network, more latents, or more training steps."
+        "tolerance, or give the model a larger network, more latents, or more training steps."
+        f"{_scale(objective, index)}"
+    )
+
+
+def _scale(objective: GECO, index: int) -> str:
+    """Returns what may help where a band is narrow beside what counts as a violation of 100 %."""
+    asked = objective.asked[index]
+    margin, scale = float(asked.margin(objective.step)), float(asked.scale(objective.step))
+    if margin > 0.1 * scale:
+        return ""
+    return (
+        f" Its band is {margin:g} wide, and a violation of {scale:g} counts as 100 %: if what it "
+        f"measures can change by far less than that, give it a smaller `scale`, such as {margin:g}."
     )
 
 

@@ -96,21 +96,28 @@ def step_times(rounds, steps):
     return table
 
 
+def peak_mb():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
 def one_case(options):
-    """In a process of its own: prints the time to the first step, a step's, and the peak memory."""
+    """In a process of its own: prints times, and the peak of memory by stages."""
     sizes = {**SIZES[options["size"]][0], "steps": options["steps"]}
     batch = options.get("batch", SIZES[options["size"]][1])
     images = np.random.default_rng(0).random((batch, 28, 28, 1), "float32")
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    before = peak_mb()
     start = time.perf_counter()
     model = compiled(sizes, **options["model"])
     step = tf.function(lambda images: model.train_step((images,)))
+    step.get_concrete_function(tf.constant(images))
+    traced = peak_mb()
     seconds(step, [tf.constant(images)], 1)
     first = time.perf_counter() - start
     figures = {
         "first_step_seconds": first,
         "step_seconds": seconds(step, [tf.constant(images)], 3),
-        "peak_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_mb": peak_mb(),
+        "traced_mb": traced,
         "before_mb": before,
     }
     print(json.dumps({key: round(value, 3) for key, value in figures.items()}))

@@ -115,7 +115,7 @@ points = {
     name: [tf_geco.evaluation.information_plane(model, images, sigma=sigmas[name])]
     for name, model in models.items()
 }
-tf_geco.plotting.information_plane(points)
+figure = tf_geco.plotting.information_plane(points)
 
 # %% [markdown]
 # ## First the outline, then the detail

@@ -21,10 +21,9 @@ def run(directory, number, names):
     return [json.loads(output.read_text()) for output in outputs]
 
 
-@pytest.mark.parametrize("number", [2, 4])
+@pytest.mark.parametrize("number", [2, pytest.param(4, marks=pytest.mark.long)])
 def test_workers_are_a_single_device(number, tmp_path, no_noise, long):
-    short = ["labelled", "constrained", "flow", "conv_draw"] if number == 2 else ["labelled"]
-    names = COMPARABLE if long else short
+    names = COMPARABLE if long else ["labelled", "constrained", "flow"]
     first, *others = run(tmp_path, number, names)
     for name in names:
         for other in others:

@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from tests.catalogue import MODELS, batches
+from tf_geco.objectives.means import signs
 
 APART = 20  # steps between two records: 40 of them span what a verdict needs
 
@@ -20,8 +21,10 @@ def feign(objective, excess, cost):
     """Sets the moving averages to excesses and a cost; returns the readings, as logs have them."""
     excesses = np.broadcast_to(excess, [len(objective.constraints)])
     means = [
-        constraint.bound() + (1.0 if constraint.form == "<=" else -1.0) * value * constraint.margin()
-        for constraint, value in zip(objective.constraints, excesses, strict=True)
+        constraint.bound() + sign * value * constraint.margin()
+        for constraint, sign, value in zip(
+            objective.constraints, signs(objective.constraints), excesses, strict=True
+        )
     ]
     objective.averages.assign([[*means, cost], tf.ones(len(means) + 1)])
     np.testing.assert_allclose(objective.excess(), excesses, rtol=1e-4, atol=1e-5)

@@ -29,6 +29,33 @@ def test_every_weight_gets_a_gradient(options):
     assert idle == own
 
 
+def gradients_of(model, x, jit_compile):
+    @tf.function(jit_compile=jit_compile)
+    def gradients():
+        with tf.GradientTape() as tape:
+            outputs = model(x)
+            loss = tf.reduce_sum(outputs["kl"]) + tf.reduce_sum(outputs["reconstruction"] ** 2)
+        return tape.gradient(loss, model.trainable_variables)
+
+    return gradients()
+
+
+@pytest.mark.parametrize(
+    ("options", "jit_compile"),
+    [({}, True), ({"share_weights": False}, False), ({"context_shape": (7, 6, 2)}, False)],
+)
+def test_what_is_computed_again_has_the_same_gradients(options, jit_compile, no_noise):
+    plain, other = conv_draw(**options), conv_draw(**options, rematerialize=True)
+    x = images(3)
+    if "context_shape" in options:
+        x = {"target": x, "context": images(3, (7, 6, 2))}
+    plain(x), other(x)
+    other.set_weights(plain.get_weights())
+    expected, found = (gradients_of(model, x, jit_compile) for model in (plain, other))
+    for a, b in zip(expected, found, strict=True):
+        np.testing.assert_allclose(b, a, rtol=1e-3, atol=1e-3 * np.abs(a).max())
+
+
 @pytest.mark.parametrize("options", [{"unroll": False}, {"rematerialize": True}])
 def test_loops_and_recomputation_change_no_number(options):
     plain, other = conv_draw(), conv_draw(**options)

@@ -1,6 +1,5 @@
 """The recurrence of ConvDRAW, from images to latents and from latents to images."""
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from tf_geco.dtypes import as_float32
+from tf_geco.models.conv_draw.recomputed import recomputed
 from tf_geco.models.conv_draw.step import DrawStep, State, Views
 from tf_geco.strategies import has_accelerator
 
@@ -102,21 +102,20 @@ class DrawNetwork(keras.layers.Layer):
     def _recur(
         self, advance: Callable, given: list, carry: tuple, inputs: tf.Tensor
     ) -> list[tf.Tensor]:
-        """Returns the last canvas, and all further parts of what `advance` returns, `[T, ...]`.
-
-        Whatever a step depends on is among its arguments, or recomputing would lose its gradient.
-        """
+        """Returns the last canvas, and all further parts of what `advance` returns, `[T, ...]`."""
 
         def step(index: int, carry: tuple, part: tf.Tensor) -> tuple:
             index %= len(self.cells)
-            take = functools.partial(advance, self.cells[index])
-            if self.rematerialize:
-                take = tf.recompute_grad(take)
-            return take(given[index], carry, part)
+            return advance(self.cells[index], given[index], carry, part)
 
         if not self.unroll:
             state, *rest = tf.scan(lambda carry, part: step(0, carry, part), inputs, carry)
             return [state.canvas[-1], *rest]
+        if self.rematerialize:
+            parts = [part for part in tf.nest.flatten(given) if tf.is_tensor(part)]
+            take = lambda index, state, part: step(index, (state, *carry[1:]), part)  # noqa: E731
+            state, rest = recomputed(take, self.steps, carry[0], parts, inputs)
+            return [state.canvas, *rest]
         history = []
         for index in range(self.steps):
             carry = step(index, carry, inputs[index])

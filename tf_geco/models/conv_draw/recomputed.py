@@ -20,7 +20,7 @@ def recomputed(
         count: Number T of steps.
         state: Before the first step; it has no gradient.
         given: All other tensors that steps use and that need a gradient.
-        inputs: What each step takes, `[T, ...]`; it has no gradient.
+        inputs: What each step takes, `[T, ...]`.
 
     Returns:
         The last state, and the further tensors of all steps, `[T, ...]` each.
@@ -39,20 +39,22 @@ def recomputed(
         def backward(*upstream: tf.Tensor, variables: Any = ()) -> tuple[list, list]:
             into, of_further = list(upstream[:size]), upstream[size:]
             total: list = [None] * (len(given) + len(variables))
+            of_inputs = []
             for index in reversed(range(count)):
                 before, part = _after([*into, *total], [states[index], inputs[index]])
                 with tf.GradientTape() as tape:
-                    tape.watch([*tf.nest.flatten(before), *given])
+                    tape.watch([*tf.nest.flatten(before), part, *given])
                     results = tf.nest.flatten(step(index, before, part))
-                sources = [*tf.nest.flatten(before), *given, *variables]
+                sources = [*tf.nest.flatten(before), part, *given, *variables]
                 found = tape.gradient(results, sources, [*into, *(g[index] for g in of_further)])
-                into = list(map(_or_zero, found[:size], sources[:size]))
-                total = list(map(_added, total, found[size:]))
-            return total[: len(given)], total[len(given) :]
+                *into, of_input = map(_or_zero, found[: size + 1], sources[: size + 1])
+                total = list(map(_added, total, found[size + 1 :]))
+                of_inputs.insert(0, of_input)
+            return [tf.stack(of_inputs), *total[: len(given)]], total[len(given) :]
 
         return outputs, backward
 
-    last = run(*given)
+    last = run(inputs, *given)
     return tf.nest.pack_sequence_as(state, last[:size]), last[size:]
 
 

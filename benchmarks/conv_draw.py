@@ -131,6 +131,7 @@ CASES = [
         for steps in (8, 16, 32)
         for model in ({}, {"rematerialize": True})
     ),
+    {"size": "default", "steps": 1, "model": {}},
     # At a batch of 16 the gradients of the weights outweigh what a step keeps for each example.
     {"size": "default", "steps": 16, "batch": 64, "model": {}},
     {"size": "default", "steps": 16, "batch": 64, "model": {"rematerialize": True}},

@@ -39,7 +39,7 @@ def recomputed(
         def backward(*upstream: tf.Tensor, variables: Any = ()) -> tuple[list, list]:
             into, of_further = list(upstream[:size]), upstream[size:]
             total: list = [None] * (len(given) + len(variables))
-            of_inputs = []
+            of_inputs: list[tf.Tensor] = []
             for index in reversed(range(count)):
                 before, part = _after([*into, *total], [states[index], inputs[index]])
                 with tf.GradientTape() as tape:

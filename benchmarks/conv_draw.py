@@ -132,7 +132,7 @@ CASES = [
         for model in ({}, {"rematerialize": True})
     ),
     {"size": "default", "steps": 1, "model": {}},
-    # At a batch of 16 the gradients of the weights outweigh what a step keeps for each example.
+    # With more examples what a step keeps of each outweighs the gradients of its weights.
     {"size": "default", "steps": 16, "batch": 64, "model": {}},
     {"size": "default", "steps": 16, "batch": 64, "model": {"rematerialize": True}},
 ]

@@ -134,8 +134,8 @@ TRUTH = {"rate": 0.95, "weighted rate": 0.9}
 @pytest.mark.parametrize("name", DRAWS)
 @pytest.mark.parametrize("n", [40, 200])
 def test_the_interval_misses_the_truth_in_at_most_about_one_of_twenty(name, n, long):
-    each_has_limits_of_its_own = name == "weighted rate" and not long
-    draws = 200 if each_has_limits_of_its_own else 3000
+    # Of a weighted rate each has limits of its own.
+    draws = 3000 if name != "weighted rate" else 400 if long else 200
     rng, missed = np.random.default_rng(0), 0
     for _ in range(draws):
         values, counts = DRAWS[name](rng, n)

@@ -60,7 +60,14 @@ def test_what_is_not_finite_is_left_out_and_counted(case, policy):
 @quiet
 @pytest.mark.parametrize(
     ("name", "policy"),
-    [("users_networks", "float32"), ("flow", "float32"), *itertools.product(["dense"], POLICIES)],
+    [
+        *itertools.product(["dense"], POLICIES),
+        *itertools.product(["users_networks", "flow"], POLICIES[:1]),
+        *(
+            pytest.param(*pair, marks=pytest.mark.long)
+            for pair in itertools.product(["users_networks", "flow"], POLICIES[1:])
+        ),
+    ],
 )
 def test_what_is_not_finite_on_one_replica_is_left_out_on_all(name, policy):
     keras.config.set_dtype_policy(policy)

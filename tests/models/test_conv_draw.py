@@ -10,26 +10,7 @@ from tests.catalogue import NETWORKS, conv_draw, geco, train
 from tests.models.transcription import images, randomised
 
 
-@pytest.mark.parametrize("options", [{}, {"share_weights": False}, {"context_shape": (7, 6, 2)}])
-def test_every_weight_gets_a_gradient(options):
-    model = randomised(conv_draw(**options))
-    context = {} if not options.get("context_shape") else {"context": images(3, (7, 6, 2))}
-    x = {**context, "target": images()} if context else images()
-    with tf.GradientTape() as tape:
-        outputs = model(x)
-        loss = tf.reduce_sum(outputs["kl"]) + tf.reduce_sum(outputs["reconstruction"] ** 2)
-    gradients = tape.gradient(loss, model.trainable_variables)
-    idle = {
-        weight.path
-        for weight, gradient in zip(model.trainable_variables, gradients, strict=True)
-        if not float(tf.reduce_max(tf.abs(gradient))) > 0
-    }
-    # With weights of its own, the prior of the first step only ever sees a state of zeros.
-    own = {model.network.cells[0].to_prior.kernel.path} if "share_weights" in options else set()
-    assert idle == own
-
-
-def gradients_of(model, x, jit_compile):
+def gradients_of(model, x, jit_compile=False):
     @tf.function(jit_compile=jit_compile)
     def gradients():
         with tf.GradientTape() as tape:
@@ -40,29 +21,47 @@ def gradients_of(model, x, jit_compile):
     return gradients()
 
 
+def keeping_and_recomputing(x, **options):
+    """Returns two models of the same weights."""
+    plain, other = conv_draw(**options), conv_draw(**options, rematerialize=True)
+    plain(x), other(x)
+    other.set_weights(plain.get_weights())
+    return plain, other
+
+
+@pytest.mark.parametrize("options", [{}, {"share_weights": False}, {"context_shape": (7, 6, 2)}])
+def test_every_weight_gets_a_gradient(options):
+    model = randomised(conv_draw(**options))
+    context = {} if not options.get("context_shape") else {"context": images(3, (7, 6, 2))}
+    x = {**context, "target": images()} if context else images()
+    idle = {
+        weight.path
+        for weight, gradient in zip(model.trainable_variables, gradients_of(model, x), strict=True)
+        if not float(tf.reduce_max(tf.abs(gradient))) > 0
+    }
+    # With weights of its own, the prior of the first step only ever sees a state of zeros.
+    own = {model.network.cells[0].to_prior.kernel.path} if "share_weights" in options else set()
+    assert idle == own
+
+
 @pytest.mark.parametrize(
     ("options", "jit_compile"),
     [({}, True), ({"share_weights": False}, False), ({"context_shape": (7, 6, 2)}, False)],
 )
 def test_what_is_computed_again_has_the_same_gradients(options, jit_compile, no_noise):
-    plain, other = conv_draw(**options), conv_draw(**options, rematerialize=True)
     x = images(3)
     if "context_shape" in options:
         x = {"target": x, "context": images(3, (7, 6, 2))}
-    plain(x), other(x)
-    other.set_weights(plain.get_weights())
-    expected, found = (gradients_of(model, x, jit_compile) for model in (plain, other))
+    models = keeping_and_recomputing(x, **options)
+    expected, found = (gradients_of(model, x, jit_compile) for model in models)
     for a, b in zip(expected, found, strict=True):
         np.testing.assert_allclose(b, a, rtol=1e-3, atol=1e-3 * np.abs(a).max())
 
 
 def test_what_is_decoded_has_the_same_gradients_too():
-    plain, other = conv_draw(), conv_draw(rematerialize=True)
     latents = tf.constant(np.random.default_rng(0).normal(size=(2, 3, 4, 3, 2)), tf.float32)
     found = []
-    plain(images(3)), other(images(3))
-    other.set_weights(plain.get_weights())
-    for model in (plain, other):
+    for model in keeping_and_recomputing(images(3)):
         with tf.GradientTape() as tape:
             tape.watch(latents)
             total = tf.reduce_sum(model.decode(latents) ** 2)

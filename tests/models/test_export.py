@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 
 import tf_geco
-from tests.catalogue import ALIKE, MODELS, NETWORKS, dense_vae
+from tests.catalogue import ALIKE, MODELS, NETWORKS, dense_vae, train
 
 SERVE = """
 import json, sys
@@ -45,8 +45,8 @@ def test_saved_models_serve_alone(tmp_path, long):
     short = {name: case for name, case in NETWORKS.items() if name not in ALIKE}
     models, cases = {}, MODELS if long else short
     for name, case in cases.items():
-        models[name] = case.build()
-        models[name](case.data())
+        models[name] = case.compiled()
+        train(models[name], case.data())
         models[name].export(str(tmp_path / name))
         data = case.data(4)
         given = data if case.context_shape else {"x": data}

@@ -79,9 +79,8 @@ class Case:
         self.model.compile(keras.optimizers.Adam(1e-3), jit_compile=xla, steps_per_execution=STEPS)
         self.batch = batch
         self.images = np.random.default_rng(0).random((batch, *shape), "float32")
-        options = tf.data.Options()
-        options.autotune.enabled = False
-        self.data = tf.data.Dataset.from_tensors(self.images).repeat().with_options(options)
+        images = tf.data.Dataset.from_tensors(self.images).repeat()
+        self.data = tf_geco.datasets.without_autotuner(images)
         start = time.perf_counter()
         self.fit(1)
         self.first = time.perf_counter() - start

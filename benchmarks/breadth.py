@@ -41,11 +41,9 @@ def posterior(setting):
 
 
 def pipeline(data, setting):
-    """Returns batches without end; the autotuner's thread would be waited for."""
-    options = tf.data.Options()
-    options.autotune.enabled = False
+    """Returns batches without end."""
     batches = tf.data.Dataset.from_tensor_slices(data).shuffle(len(data), seed=0).repeat()
-    return batches.batch(setting.batch).with_options(options)
+    return tf_geco.datasets.without_autotuner(batches.batch(setting.batch))
 
 
 def train(setting, data, objective, seed=0):

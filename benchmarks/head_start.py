@@ -81,11 +81,9 @@ def images(name, data_dir):
 
 
 def pipeline(data, batch, seed):
-    """Returns batches without end; the autotuner's thread would be waited for."""
-    options = tf.data.Options()
-    options.autotune.enabled = False
+    """Returns batches without end."""
     batches = tf.data.Dataset.from_tensor_slices(data).shuffle(len(data), seed=seed).repeat()
-    return batches.batch(batch).with_options(options)
+    return tf_geco.datasets.without_autotuner(batches.batch(batch))
 
 
 def vae(cell, shape, variant):

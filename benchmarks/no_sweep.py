@@ -54,9 +54,7 @@ def vae(kind, shape, objective):
         else tf_geco.posteriors.DiagonalNormal(size)
     )
     model = tf_geco.VAE(*networks(kind, shape, size), posterior, objective)
-    model.compile(
-        keras.optimizers.Adam(1e-3), jit_compile=kind != "conv", steps_per_execution=BLOCK
-    )
+    model.compile(keras.optimizers.Adam(1e-3), steps_per_execution=BLOCK)
     return model
 
 

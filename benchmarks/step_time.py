@@ -91,10 +91,8 @@ def seconds_per_step(model, data, steps):
 
 def repeating(batches):
     """Returns a data set that yields batches `[N, B, ...]` in order, for ever."""
-    # At the end of `fit` the iterator waits for the thread of the autotuner, up to seconds.
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    return tf.data.Dataset.from_tensor_slices(batches).repeat().with_options(options)
+    endless = tf.data.Dataset.from_tensor_slices(batches).repeat()
+    return tf_geco.datasets.without_autotuner(endless)
 
 
 def measure(networks, steps_per_execution, steps, rounds, progress):

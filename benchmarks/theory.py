@@ -5,7 +5,8 @@
 The library runs the whole figure. Loops over temperatures in NumPy run the same iteration, with the
 same stopping rule, on a few problems; their time is scaled to the number of steps of the figure.
 There are two versions: "plain" is Eqs. 19-20 in float64, as a reader would write them; "tuned" is
-float32 with distances by a matrix product, the best we could do without leaving NumPy. Every round
+float32 with distances by a matrix product, the best we could do without leaving NumPy. "Exponentials"
+is what no version by XLA can be faster than: one for each point, tile and step, and nothing else. Every round
 times all of them, and medians over rounds are reported. CPU seconds stand beside wall seconds: they
 do not count what other programs take from the machine, but count both cores.
 """
@@ -79,6 +80,22 @@ def numpy_seconds_a_step(data, temperatures, energy, dtype):
     return wall / steps, cpu / steps
 
 
+@tf.function(jit_compile=True)
+def exponentials(values, steps):
+    """Returns values after so many exponentials of each, one after another."""
+    for _ in tf.range(steps):
+        values = tf.exp(-values)
+    return values
+
+
+def seconds_of_exponentials(steps=2000):
+    """Returns the time that the exponentials of a step take, by the clock and by the processor."""
+    values = tf.ones([200, np.prod(GRID)])
+    exponentials(values, steps)
+    _, wall, cpu = clocked(lambda: exponentials(values, steps).numpy())
+    return wall / steps, cpu / steps
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
@@ -102,6 +119,7 @@ def main():
         )
         plain = numpy_seconds_a_step(data, temperatures[10::50], plain_energy, np.float64)
         tuned = numpy_seconds_a_step(data, temperatures[10::25], tuned_energy, np.float32)
+        bare = seconds_of_exponentials()
         rounds.append(
             {
                 "figure_2_wall_s": wall,
@@ -110,6 +128,8 @@ def main():
                 "numpy_plain_float64_cpu_s": plain[1] * total_steps,
                 "numpy_tuned_float32_wall_s": tuned[0] * total_steps,
                 "numpy_tuned_float32_cpu_s": tuned[1] * total_steps,
+                "exponentials_wall_s": bare[0] * total_steps,
+                "exponentials_cpu_s": bare[1] * total_steps,
             }
         )
         progress.add(1)
@@ -138,6 +158,10 @@ def summary(rounds):
     medians = {key: float(np.median([r[key] for r in rounds])) for key in rounds[0]}
     return {
         "medians": medians,
+        "times_the_exponentials": {
+            clock: medians[f"figure_2_{clock}_s"] / medians[f"exponentials_{clock}_s"]
+            for clock in ("wall", "cpu")
+        },
         "times_faster": {
             f"than_numpy_{version}_by_{clock}": medians[f"numpy_{version}_{clock}_s"]
             / medians[f"figure_2_{clock}_s"]

@@ -199,14 +199,7 @@ def silence(setattr=setattr):
 def batches(data, batch_size=8, repeat=1):
     """Returns a dataset in a fixed order, of whole batches."""
     dataset = tf.data.Dataset.from_tensor_slices(data)
-    return without_autotuner(dataset.batch(batch_size, drop_remainder=True).repeat(repeat))
-
-
-def without_autotuner(dataset):
-    """Returns a dataset whose iterator ends at once: that of an autotuner sleeps up to a minute."""
-    options = tf.data.Options()
-    options.autotune.enabled = False
-    return dataset.with_options(options)
+    return tf_geco.datasets.without_autotuner(dataset.batch(batch_size, drop_remainder=True).repeat(repeat))
 
 
 class Recorder(keras.callbacks.Callback):

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from tests.catalogue import without_autotuner
+from tf_geco.datasets import without_autotuner
 from tf_geco.training.noise import seed_states
 
 SIZE = 8

@@ -154,7 +154,14 @@ class Constraint(keras.layers.Layer):
         """Returns kappa at a training step: a float, or a scalar tensor if a schedule sets it.
 
         Of a range it is the geometric middle.
+
+        Raises:
+            ValueError: If there is none.
         """
+        if self.tolerance is None:
+            raise ValueError(
+                f"Constraint '{self.name}' needs a `tolerance`. Received: tolerance=None."
+            )
         ranged = isinstance(self.tolerance, Range)
         return self.tolerance.middle if ranged else value_at(self.tolerance, step)
 

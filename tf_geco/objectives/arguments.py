@@ -55,10 +55,7 @@ def checked_decay(decay: Any) -> float | str:
 def refuse_without_tolerance(constraints: Sequence[Constraint]) -> None:
     """Raises an error if a constraint asks for nothing."""
     for constraint in constraints:
-        if constraint.tolerance is None:
-            raise ValueError(
-                f"Constraint '{constraint.name}' needs a `tolerance`. Received: tolerance=None."
-            )
+        constraint.tolerance_at()
 
 
 def has_range(constraints: Any) -> bool:

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_geco.compiled import compiled
+from tf_geco.datasets import without_autotuner
 from tf_geco.training.bar import late_bar
 from tf_geco.training.noise import seeded
 
@@ -41,9 +42,7 @@ def batches_of(
         return x, None
     parts = tuple(part for part in (x, y, sample_weight) if part is not None)
     batches = tf.data.Dataset.from_tensor_slices(parts).batch(batch_size)
-    options = tf.data.Options()
-    options.autotune.enabled = False  # whose thread an iterator waits for at its end
-    return batches.with_options(options), len(tf.nest.flatten(x)[0])
+    return without_autotuner(batches), len(tf.nest.flatten(x)[0])
 
 
 def as_trained(data: Any) -> Any:

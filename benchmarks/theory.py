@@ -5,10 +5,11 @@
 The library runs the whole figure. Loops over temperatures in NumPy run the same iteration, with the
 same stopping rule, on a few problems; their time is scaled to the number of steps of the figure.
 There are two versions: "plain" is Eqs. 19-20 in float64, as a reader would write them; "tuned" is
-float32 with distances by a matrix product, the best we could do without leaving NumPy. "Exponentials"
-is what no version by XLA can be faster than: one for each point, tile and step, and nothing else. Every round
-times all of them, and medians over rounds are reported. CPU seconds stand beside wall seconds: they
-do not count what other programs take from the machine, but count both cores.
+float32 with distances by a matrix product, the best we could do without leaving NumPy.
+"Exponentials" is what no version by XLA can be faster than: one for each point, tile and step, and
+nothing else. Every round times all of them, and medians over rounds are reported. CPU seconds stand
+beside wall seconds: they do not count what other programs take from the machine, but count both
+cores.
 """
 
 import argparse

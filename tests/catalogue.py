@@ -169,13 +169,22 @@ OBJECTIVES = {
 }
 MODELS = NETWORKS | OBJECTIVES
 SHORT = ("dense", "flow", "conv_draw")  # stand for all in the short form of slow laws
-ALIKE = ("conv_draw", "algorithm_1", "optimal_sigma")  # others of their kind stand for them
+# Others of their kind stand for them: dense networks are in a range, counts and objectives.
+ALIKE = ("dense", "conv", "conv_draw", "algorithm_1", "optimal_sigma")
 
 
 def models():
     """Returns a parameter of a test for each model; all but those of `SHORT` are long."""
     long = pytest.mark.long
     return [pytest.param(name, marks=() if name in SHORT else long) for name in MODELS]
+
+
+@functools.cache
+def trained(case):
+    """Returns a model after an epoch, one for all laws that compare it with itself only."""
+    model = case.compiled()
+    train(model, case.data())
+    return model
 
 
 def every(cases):
@@ -199,7 +208,9 @@ def silence(setattr=setattr):
 def batches(data, batch_size=8, repeat=1):
     """Returns a dataset in a fixed order, of whole batches."""
     dataset = tf.data.Dataset.from_tensor_slices(data)
-    return tf_geco.datasets.without_autotuner(dataset.batch(batch_size, drop_remainder=True).repeat(repeat))
+    return tf_geco.datasets.without_autotuner(
+        dataset.batch(batch_size, drop_remainder=True).repeat(repeat)
+    )
 
 
 class Recorder(keras.callbacks.Callback):

@@ -188,6 +188,14 @@ def test_training_batches_are_full_and_cover_the_examples_once():
     assert len(seen) == len(set(seen)) == 100
 
 
+def test_data_of_ones_own_need_not_wait_for_the_autotuner():
+    own = tf.data.Dataset.range(10).batch(3)
+    data = tf_geco.datasets.without_autotuner(own)
+    assert data.options().autotune.enabled is False
+    for batch, expected in zip(data, own, strict=True):
+        np.testing.assert_array_equal(batch, expected)
+
+
 def test_pipelines_have_no_autotuner_to_wait_for():
     data = tf_geco.datasets.from_arrays(np.arange(103), batch_size=10).repeat()
     assert data.options().autotune.enabled is False

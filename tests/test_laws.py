@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.catalogue import MODELS, NETWORKS, Recorder, batches, every, train
-from tf_geco.training.noise import seed_states
+from tests.catalogue import MODELS, NETWORKS, Recorder, batches, every, train, trained
 
 every_model = every(MODELS)
 # Laws of networks alone; the models that differ only by their objective share the dense one's.
@@ -43,42 +42,37 @@ def test_save_load_continue_is_uninterrupted(case, tmp_path):
     data = case.data()
     # XLA adds the gradients of ConvDRAW's steps in one order.
     one_order = {"jit_compile": "draw" in case.build().name}
-    whole, part = case.compiled(**one_order), case.compiled(**one_order)
-    part.set_weights(whole.get_weights())
-    for mine, theirs in zip(seed_states(part), seed_states(whole), strict=True):
-        mine.assign(theirs)
-    expected = train(whole, data, epochs=4)
-    train(part, data, epochs=2)
-    part.save(tmp_path / "model.keras")
+    model = case.compiled(**one_order)
+    train(model, data, epochs=2)
+    model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
-    resumed = train(loaded, data, epochs=2)
-    np.testing.assert_allclose(resumed, expected[len(expected) // 2 :], rtol=1e-6)
-    assert_equal_state(loaded, whole, rtol=1e-5, atol=1e-6)
+    expected, resumed = train(model, data, epochs=2), train(loaded, data, epochs=2)
+    np.testing.assert_allclose(resumed, expected, rtol=1e-6)
+    assert_equal_state(loaded, model, rtol=1e-5, atol=1e-6)
 
 
 @every_model
 def test_saved_weights_carry_the_multipliers(case, tmp_path):
-    model, copy = case.compiled(), case.compiled()
-    train(model, case.data())
+    model, copy = trained(case), case.compiled()
     model.save_weights(tmp_path / "model.weights.h5")
     copy.load_weights(tmp_path / "model.weights.h5")
     np.testing.assert_array_equal(copy.objective.averages, model.objective.averages)
     np.testing.assert_array_equal(copy.objective.multiplier, model.objective.multiplier)
-    assert int(copy.objective.step) == int(model.objective.step) == 3
+    assert int(copy.objective.step) == int(model.objective.step) >= 3
 
 
 @every_model
-@pytest.mark.parametrize(
-    "options",
-    [{"run_eagerly": True}, {"jit_compile": True}, {"steps_per_execution": 3}],
-    ids=["eager", "xla", "steps_per_execution"],
-)
-def test_every_way_of_running_gives_the_same_multipliers(case, options, no_noise):
-    data = case.data()
-    graph, other = case.compiled(jit_compile=False), case.compiled(**options)
-    other.set_weights(graph.get_weights())
-    expected, found = train(graph, data, epochs=3), train(other, data, epochs=3)
-    np.testing.assert_allclose(found[-1], expected[-1], rtol=1e-3)
+def test_every_way_of_running_gives_the_same_multipliers(case, no_noise):
+    def last(weights, **options):
+        model = case.compiled(**options)
+        model.set_weights(weights)
+        return train(model, case.data(), epochs=3)[-1]
+
+    weights = case.compiled().get_weights()
+    expected = last(weights, jit_compile=False)
+    ways = [{"run_eagerly": True}, {"jit_compile": True}, {"steps_per_execution": 3}]
+    for way in ways:
+        np.testing.assert_allclose(last(weights, **way), expected, rtol=1e-3, err_msg=str(way))
 
 
 @every_model
@@ -109,9 +103,7 @@ def test_samples_follow_their_seed(case):
 
 @every_model
 def test_evaluation_moves_nothing(case):
-    model = case.compiled()
-    data = case.data()
-    train(model, data)
+    model, data = trained(case), case.data()
     weights = model.get_weights()
     model.evaluate(data, verbose=0)
     model.predict(data, verbose=0)
@@ -121,9 +113,7 @@ def test_evaluation_moves_nothing(case):
 
 @every_model
 def test_bad_batch_changes_nothing_and_is_counted(case):
-    model = case.compiled()
-    data = case.data()
-    train(model, data)
+    model, data = trained(case), case.data()
     model.objective.plan(3)  # which is all that the next fit may change
     weights = model.get_weights()
     slots = [variable.numpy() for variable in model.optimizer.variables]

@@ -23,7 +23,7 @@ def run(directory, number, names):
 
 @pytest.mark.parametrize("number", [2, pytest.param(4, marks=pytest.mark.long)])
 def test_workers_are_a_single_device(number, tmp_path, no_noise, long):
-    names = COMPARABLE if long else ["labelled", "constrained", "flow"]
+    names = COMPARABLE if long else ["constrained", "flow"]
     first, *others = run(tmp_path, number, names)
     for name in names:
         for other in others:

@@ -66,6 +66,15 @@ def test_bad_arguments_are_named(make, message):
         make()
 
 
+@pytest.mark.parametrize("name", [name for name in MAKE if name != "normal"])
+def test_a_tolerance_that_is_taken_away_is_named(name):
+    constraint = MAKE[name]()
+    constraint.tolerance = None
+    for use in (constraint.tolerance_at, constraint.bound):
+        with pytest.raises(ValueError, match=f"'{constraint.name}' needs a `tolerance`"):
+            use()
+
+
 def test_bad_data_are_named():
     x, _, outputs = batch()
     with pytest.raises(ValueError, match="needs labels"):

@@ -6,9 +6,9 @@ import pytest
 import tensorflow as tf
 
 import tf_geco
-from tests.catalogue import MODELS, dense_vae, geco
+from tests.catalogue import MODELS, dense_vae, every, geco
 
-VAES = [name for name, case in MODELS.items() if hasattr(case.build(), "posterior_layer")]
+VAES = {n: case for n, case in MODELS.items() if hasattr(case.build(), "posterior_layer")}
 LENGTH, HEAD_START = 80, 4  # steps: a twentieth
 
 
@@ -31,9 +31,9 @@ def fitted(model, data, steps, **options):
     model.fit(batches, steps_per_epoch=steps, verbose=0, **options)
 
 
-@pytest.mark.parametrize("name", VAES)
-def test_the_decoder_learns_first_then_all_do(name):
-    model, data = MODELS[name].compiled(jit_compile=False), MODELS[name].data()
+@every(VAES)
+def test_the_decoder_learns_first_then_all_do(case):
+    model, data = case.compiled(jit_compile=False), case.data()
     model.objective.plan(LENGTH)
     encoder, decoder = encoding(model), model.decoder.trainable_variables
     before = values(encoder), values(decoder)
@@ -44,9 +44,9 @@ def test_the_decoder_learns_first_then_all_do(name):
     assert any(moved(before[0], values(encoder)))
 
 
-@pytest.mark.parametrize("name", VAES)
-def test_it_changes_no_value(name):
-    model, data, found = MODELS[name].build(), MODELS[name].data(), []
+@every(VAES)
+def test_it_changes_no_value(case):
+    model, data, found = case.build(), case.data(), []
     for counts_steps in (False, True):
         model.objective.counts_steps = counts_steps
         model.seed_generator.state.assign([1, 2])

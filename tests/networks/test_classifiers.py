@@ -91,7 +91,14 @@ def test_they_come_back_from_a_file(make, tmp_path):
     )
 
 
-@pytest.mark.parametrize("layer", [None, "stage_1", "stage_2", "features"])
+LAYERS = [
+    None,
+    "stage_1",
+    *(pytest.param(n, marks=pytest.mark.long) for n in ("stage_2", "features")),
+]
+
+
+@pytest.mark.parametrize("layer", LAYERS)
 def test_a_resnet_serves_feature_reconstruction_frozen(layer):
     network = PRESETS["resnet"]()
     images = images_of(network)

@@ -62,7 +62,7 @@ RULES = {
 
 
 @pytest.mark.parametrize("make", RULES.values(), ids=RULES)
-@pytest.mark.parametrize("size", [1, 3])
+@pytest.mark.parametrize("size", [pytest.param(1, marks=pytest.mark.long), 3])
 def test_primal_and_dual_optimum_are_reached(make, size):
     floors = FLOORS[:size]
     constraints = [AtLeast(floor, i, name=f"floor_{i}") for i, floor in enumerate(floors)]

@@ -164,9 +164,10 @@ def _as_tensor(array: Any, name: str) -> tf.Tensor:
 def without_autotuner(data: tf.data.Dataset) -> tf.data.Dataset:
     """Returns a data set whose iterators end at once, so that `fit` returns with its last step.
 
-    An iterator of tf.data waits at its end for the thread of its autotuner, which sleeps longer each
-    time: up to as long as the training took, a minute at most. Data sets of this library are without
-    it; for your own it costs speed where several slow steps of a pipeline share the processor.
+    An iterator of tf.data waits at its end for the thread of its autotuner, which sleeps longer
+    each time: up to as long as the training took, a minute at most. Data sets of this library are
+    without it; for your own it may cost speed where several slow steps of a pipeline share the
+    processor.
 
     Args:
         data: A `tf.data.Dataset` of anything.

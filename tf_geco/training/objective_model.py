@@ -149,6 +149,7 @@ class ObjectiveModel(NativeModel):
                 f"Received: loss={given!r}."
             )
         self.objective.serve(self)
+        self.build_optimizer()
         self._forward = compiled_forward(self, self.forward)
         xla, self.jit_compile = self.jit_compile, self._forward == self.forward and self.jit_compile
         try:

@@ -10,6 +10,7 @@ what several threads would do at once counts in full. Results go to
 
 import argparse
 import json
+import os
 import platform
 import time
 from pathlib import Path
@@ -132,7 +133,9 @@ def main():
             }
     versions = {"python": platform.python_version(), "tensorflow": tf.__version__}
     versions |= {"keras": keras.__version__, "tf_geco": tf_geco.__version__}
-    record = {"clock": "processor time, one thread", "ratio": table, "versions": versions}
+    settings = {"clock": "processor time, one thread", "rounds": options.rounds}
+    settings |= {"steps": options.steps, "load_average": os.getloadavg()}
+    record = {**settings, "ratio": table, "versions": versions}
     RESULTS.parent.mkdir(exist_ok=True)
     RESULTS.write_text(json.dumps(record, indent=2) + "\n")
     for case, ratios in table.items():

@@ -168,7 +168,7 @@ OBJECTIVES = {
     "optimal_sigma": Case(lambda: dense_vae(tf_geco.ELBO("optimal")), (6,)),
 }
 MODELS = NETWORKS | OBJECTIVES
-SHORT = ("dense", "flow", "conv_draw")  # stand for all in the short form of slow laws
+SHORT = ("range", "flow", "conv_draw")  # stand for all in the short form of slow laws
 # Others of their kind stand for them: dense networks are in a range, counts and objectives.
 ALIKE = ("dense", "conv", "conv_draw", "algorithm_1", "optimal_sigma")
 
@@ -180,8 +180,8 @@ def models():
 
 
 @functools.cache
-def trained(case):
-    """Returns a model after an epoch, one for all laws that compare it with itself only."""
+def warm(case):
+    """Returns a trained model, one for all laws that compare it with itself, and may train it."""
     model = case.compiled()
     train(model, case.data())
     return model

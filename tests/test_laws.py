@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.catalogue import MODELS, NETWORKS, Recorder, batches, every, train, trained
+from tests.catalogue import MODELS, NETWORKS, Recorder, batches, every, train, warm
 
 every_model = every(MODELS)
 # Laws of networks alone; the models that differ only by their objective share the dense one's.
@@ -53,7 +53,7 @@ def test_save_load_continue_is_uninterrupted(case, tmp_path):
 
 @every_model
 def test_saved_weights_carry_the_multipliers(case, tmp_path):
-    model, copy = trained(case), case.compiled()
+    model, copy = warm(case), case.compiled()
     model.save_weights(tmp_path / "model.weights.h5")
     copy.load_weights(tmp_path / "model.weights.h5")
     np.testing.assert_array_equal(copy.objective.averages, model.objective.averages)
@@ -103,7 +103,7 @@ def test_samples_follow_their_seed(case):
 
 @every_model
 def test_evaluation_moves_nothing(case):
-    model, data = trained(case), case.data()
+    model, data = warm(case), case.data()
     weights = model.get_weights()
     model.evaluate(data, verbose=0)
     model.predict(data, verbose=0)
@@ -113,7 +113,7 @@ def test_evaluation_moves_nothing(case):
 
 @every_model
 def test_bad_batch_changes_nothing_and_is_counted(case):
-    model, data = trained(case), case.data()
+    model, data = warm(case), case.data()
     model.objective.plan(3)  # which is all that the next fit may change
     weights = model.get_weights()
     slots = [variable.numpy() for variable in model.optimizer.variables]

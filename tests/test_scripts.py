@@ -42,7 +42,6 @@ def test_counts_reach_the_likelihood_that_was_asked_for(printed):
     assert reached == pytest.approx(asked, abs=3.0)
 
 
-@pytest.mark.long  # tests/training/test_backup.py kills shorter ones
 def test_a_training_that_kills_itself_ends_as_one_that_does_not(tmp_path):
     def run(folder, *arguments):
         command = [sys.executable, EXAMPLES / "resume.py", "--epochs", "4", "--outputs", folder]

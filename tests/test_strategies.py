@@ -32,8 +32,9 @@ def test_mirrored_is_single(case, no_noise):
     compare(case, jit_compile=False)
 
 
-def test_mirrored_is_single_with_xla(no_noise):
-    compare(MODELS["flow"], jit_compile=True)
+@pytest.mark.parametrize("name", [pytest.param("dense", marks=pytest.mark.long), "flow"])
+def test_mirrored_is_single_with_xla(name, no_noise):
+    compare(MODELS[name], jit_compile=True)
 
 
 @every_model

@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import keras
@@ -80,6 +81,18 @@ def apply_gradients(
     else:
         context = tf.distribute.get_replica_context()
         context.merge_call(where_replicas_meet, args=(accept, gradients))
+
+
+def outside_of_traces(make: Callable, *arguments: Any) -> None:
+    """Makes variables as if no function was being traced: one that makes some is traced twice.
+
+    A trace is of one thread, so another sees none. Under a strategy Keras makes them before.
+    """
+    if tf.distribute.has_strategy():
+        make(*arguments)
+        return
+    with ThreadPoolExecutor(1) as other:
+        other.submit(make, *arguments).result()
 
 
 def compiled_forward(model: keras.Model, forward: Callable) -> Callable:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from tests.catalogue import NETWORKS, every, mirrored
+import tf_geco
+from tests.catalogue import NETWORKS, Case, every, geco, mirrored
 from tests.faults.batches import (
     LEFT_OUT,
     REFUSED,
@@ -20,9 +21,17 @@ from tests.faults.batches import (
     state,
 )
 
+
+def batch_norm_vae():
+    normalised = keras.Sequential([keras.Input((6,)), keras.layers.BatchNormalization()])
+    _, decoder = tf_geco.models.dense_networks((6,), latent_dim=2, hidden=(8,))
+    return tf_geco.VAE(normalised, decoder, tf_geco.posteriors.DiagonalNormal(2), geco())
+
+
 # Convolutions of TensorFlow fail on an empty tensor, on CPUs; with one axis, where oneDNN has them.
 CONVOLUTIONS = ("conv", "users_networks", "conv_draw", "conditional_conv_draw")
 BEAR_NONE = {name: case for name, case in NETWORKS.items() if name not in CONVOLUTIONS}
+BEAR_NONE["batch_norm"] = Case(batch_norm_vae, (6,))
 every_network = every(NETWORKS)
 POLICIES = ["float32", "mixed_bfloat16", "mixed_float16"]
 

@@ -107,6 +107,33 @@ def test_learned_prior_trains():
     assert np.abs(model.prior_layer.mean.numpy()).max() > 0
 
 
+class LatePosterior(tf_geco.posteriors.Posterior):
+    """A user's: its layer is there once it is built, with weights once it is called."""
+
+    def build(self, features_shape):
+        self.mean = keras.layers.Dense(self.latent_dim)
+
+    def call(self, features):
+        return tfd.MultivariateNormalDiag(self.mean(features), tf.fill([self.latent_dim], 0.1))
+
+
+def test_all_weights_train_however_late_they_are_made_or_freed():
+    encoder, decoder = dense_networks((6,), 2, (8,))
+    model = tf_geco.VAE(encoder, decoder, LatePosterior(2), geco())
+    decoder.trainable = False
+    model.compile(keras.optimizers.Adam(0.1))
+    free = keras.callbacks.LambdaCallback(
+        on_train_begin=lambda logs: setattr(decoder, "trainable", True)
+    )
+    before = decoder.get_weights()
+    model.objective.plan(20)
+    model.fit(MODELS["dense"].data(), epochs=3, verbose=0, callbacks=[free])
+    start = model.posterior_layer.mean.get_weights()
+    model.fit(MODELS["dense"].data(), epochs=3, verbose=0)
+    assert not np.allclose(before[0], decoder.get_weights()[0])
+    assert not np.allclose(start[0], model.posterior_layer.mean.get_weights()[0])
+
+
 def test_images_outside_the_unit_range_are_warned_about_once():
     model = tf_geco.VAE(
         *conv_networks((4, 4, 1), 2, filters=(2,), hidden=4), DiagonalNormal(2), geco()

@@ -16,6 +16,11 @@ PRESETS = {
         shape, filters=(4, 8), **options
     ),
 }
+LAYERS = [
+    None,
+    "stage_1",
+    *(pytest.param(n, marks=pytest.mark.long) for n in ("stage_2", "features")),
+]
 every_preset = pytest.mark.parametrize("make", PRESETS.values(), ids=PRESETS.keys())
 
 
@@ -89,13 +94,6 @@ def test_they_come_back_from_a_file(make, tmp_path):
     np.testing.assert_allclose(
         again.predict(images, verbose=0), network.predict(images, verbose=0), rtol=1e-5, atol=1e-6
     )
-
-
-LAYERS = [
-    None,
-    "stage_1",
-    *(pytest.param(n, marks=pytest.mark.long) for n in ("stage_2", "features")),
-]
 
 
 @pytest.mark.parametrize("layer", LAYERS)

@@ -29,7 +29,7 @@ def dropout_vae():
 
 
 @every_model
-def test_looking_changes_no_bit_of_the_next_step(case):
+def test_looking_changes_no_bit_of_the_next_step(case, tmp_path):
     data = case.data()
 
     def run(*looks):
@@ -50,6 +50,8 @@ def test_looking_changes_no_bit_of_the_next_step(case):
         lambda model: model.sample(**given),
         lambda model: model(data),
         lambda model: tf_geco.evaluation.average_kl(model, data),
+        lambda model: model.save(tmp_path / "model.keras"),
+        lambda model: model.save_weights(tmp_path / "model.weights.h5"),
     )
     # Threads add the gradients of ConvDRAW's steps in any order; of all others bit for bit.
     tolerance = 1e-4 if "draw" in case.build().name else 0

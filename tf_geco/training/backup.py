@@ -138,7 +138,8 @@ class Backup(keras.callbacks.Callback):
         if not Path(self.filepath).exists():
             return
         with model.distribute_strategy.scope():
-            model.build_optimizer()
+            if not model.optimizer.built:
+                model.optimizer.build(model.trainable_variables)
             self._load(model)
         self._found, model.carried = dict(model.carried or {}), None
         if "epochs_done" not in self._found:

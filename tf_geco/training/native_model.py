@@ -152,15 +152,6 @@ class NativeModel(AsKeras):
         stale = self.compiled_functions.stale("predict", self)
         return super().make_predict_function(stale or force)
 
-    def build_optimizer(self) -> None:
-        """Creates the optimizer's slots, once all weights are there.
-
-        A step that creates variables is traced twice, so they are made before it.
-        """
-        if all(part.built for part in (self, *self.layers)) and not self.optimizer.built:
-            with self.distribute_strategy.scope():
-                self.optimizer.build(self.trainable_variables)
-
     def train_on_batch(self, *args: Any, **kwargs: Any) -> Any:
         """Takes one step, as `keras.Model.train_on_batch`."""
         results = super().train_on_batch(**self._given(super().train_on_batch, args, kwargs))

@@ -15,6 +15,7 @@ from tf_geco.strategies import (
     apply_gradients,
     compiled_forward,
     logs_of,
+    outside_of_traces,
     refuse_parameter_servers,
     share,
 )
@@ -149,7 +150,6 @@ class ObjectiveModel(NativeModel):
                 f"Received: loss={given!r}."
             )
         self.objective.serve(self)
-        self.build_optimizer()
         self._forward = compiled_forward(self, self.forward)
         xla, self.jit_compile = self.jit_compile, self._forward == self.forward and self.jit_compile
         try:
@@ -216,7 +216,7 @@ class ObjectiveModel(NativeModel):
     def _apply(self, gradients: list, accept: tf.Tensor) -> None:
         variables = self.trainable_variables
         if not self.optimizer.built:
-            self.optimizer.build(variables)
+            outside_of_traces(self.optimizer.build, variables)
         apply_gradients(self.optimizer, gradients, variables, accept)
 
     def _seen(self, gradients: list, accept: tf.Tensor) -> list:

@@ -194,6 +194,8 @@ def test_data_of_ones_own_need_not_wait_for_the_autotuner():
     assert data.options().autotune.enabled is False
     for batch, expected in zip(data, own, strict=True):
         np.testing.assert_array_equal(batch, expected)
+    with pytest.raises(ValueError, match=r"must be a `tf.data.Dataset`. Received: data=\[1, 2\]"):
+        tf_geco.datasets.without_autotuner([1, 2])
 
 
 def test_pipelines_have_no_autotuner_to_wait_for():

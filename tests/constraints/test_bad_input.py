@@ -66,13 +66,23 @@ def test_bad_arguments_are_named(make, message):
         make()
 
 
-@pytest.mark.parametrize("name", [name for name in MAKE if name != "normal"])
-def test_a_tolerance_that_is_taken_away_is_named(name):
-    constraint = MAKE[name]()
-    constraint.tolerance = None
-    for use in (constraint.tolerance_at, constraint.bound):
-        with pytest.raises(ValueError, match=f"'{constraint.name}' needs a `tolerance`"):
-            use()
+def test_a_tolerance_gives_way_to_one_of_its_kind_only():
+    one, ranged = ReconstructionError(0.1), ReconstructionError(tf_geco.Range(0.1, 0.2))
+    one.tolerance = line(0.2, 0.1, 10)
+    one.tolerance = 0.3
+    ranged.tolerance = ranged.tolerance
+    others = [(one, None), (one, ranged.tolerance), (ranged, 0.1), (ranged, None)]
+    others += [(ranged, tf_geco.Range(0.1, 0.3)), (ReconstructionError(None), 0.1)]
+    for constraint, tolerance in others:
+        before = constraint.tolerance
+        with pytest.raises(ValueError, match=r"tolerances of one kind.*Make a new constraint.*Received"):
+            constraint.tolerance = tolerance
+        assert constraint.tolerance is before
+
+
+def test_a_bound_needs_a_tolerance():
+    with pytest.raises(ValueError, match="'reconstruction_error' needs a `tolerance`"):
+        ReconstructionError(None).bound()
 
 
 def test_bad_data_are_named():

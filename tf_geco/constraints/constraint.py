@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from tf_geco.checks import one_of, positive_number
 from tf_geco.configs import rebuilt
-from tf_geco.constraints.range import Range
+from tf_geco.constraints.range import Range, check_change
 from tf_geco.constraints.values import Measured, per_example
 from tf_geco.schedules import Schedule, as_schedule, value_at
 
@@ -97,7 +97,11 @@ class Constraint(keras.layers.Layer):
 
     @property
     def tolerance(self) -> Any:
-        """kappa: a number, a schedule, a range or `None`; assign another one between trainings."""
+        """kappa: a number, a schedule, a range or `None`.
+
+        Between trainings assign another number or schedule in place of one. A range, or none at
+        all, is what a model is made for.
+        """
         return self._tolerance
 
     @tolerance.setter
@@ -106,6 +110,7 @@ class Constraint(keras.layers.Layer):
             tolerance.check(self.check_tolerance)
         elif tolerance is not None:
             tolerance = as_schedule(tolerance, "tolerance", self.check_tolerance)
+        check_change(getattr(self, "_tolerance", tolerance), tolerance, self.name)
         self._tolerance = tolerance
 
     def check_tolerance(self, tolerance: Any, name: str = "tolerance") -> float:

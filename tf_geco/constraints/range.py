@@ -98,3 +98,23 @@ class Range:
     def from_config(cls, config: dict[str, float]) -> "Range":
         """Makes the range that `get_config` described."""
         return cls(**config)
+
+
+def check_change(before: Any, tolerance: Any, name: str) -> None:
+    """Raises an error if a tolerance cannot give way to another: a range, or none, is for good.
+
+    Args:
+        before: A number, a schedule, a range or `None`.
+        tolerance: What is to take its place.
+        name: The name of the constraint, for the error.
+
+    Raises:
+        ValueError: If one of the two is a range or `None`, and they differ.
+    """
+    for_good = [part for part in (before, tolerance) if part is None or isinstance(part, Range)]
+    if for_good and tolerance is not before:
+        raise ValueError(
+            f"Constraint '{name}' is made for tolerances of one kind: numbers and schedules, one "
+            "range, or none. Make a new constraint, and a new model. "
+            f"Received: tolerance={tolerance}, in place of {before}."
+        )

@@ -175,12 +175,17 @@ def without_autotuner(data: tf.data.Dataset) -> tf.data.Dataset:
     Returns:
         The same elements, in the same order.
 
+    Raises:
+        ValueError: If it is none.
+
     Example:
     ```python
     data = tf.data.Dataset.from_tensor_slices(images).shuffle(1000).batch(64)
     data = tf_geco.datasets.without_autotuner(data.repeat())
     ```
     """
+    if not isinstance(data, tf.data.Dataset):
+        raise ValueError(f"`data` must be a `tf.data.Dataset`. Received: data={data!r}.")
     options = tf.data.Options()
     options.autotune.enabled = False
     return data.with_options(options)

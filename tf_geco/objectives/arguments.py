@@ -53,7 +53,7 @@ def checked_decay(decay: Any) -> float | str:
 
 
 def refuse_without_tolerance(constraints: Sequence[Constraint]) -> None:
-    """Raises an error if a constraint asks for nothing."""
+    """Raises the error of `tolerance_at` if a constraint asks for nothing."""
     for constraint in constraints:
         constraint.tolerance_at()
 

@@ -72,6 +72,17 @@ def sums_over_replicas(gradient):
     return any("all_reduce" in name for name in names)
 
 
+@pytest.fixture(autouse=True, scope="session")
+def _no_autotuner():
+    """Iterators of Keras's own data sets end at once, too: their autotuner may sleep a minute."""
+    from tf_geco.datasets import without_autotuner  # noqa: PLC0415
+
+    plain = tf.data.Dataset.__iter__
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tf.data.Dataset, "__iter__", lambda data: plain(without_autotuner(data)))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def _fresh():
     """Every test starts with the same seed, the default precision, and no layers."""

@@ -179,10 +179,11 @@ def without_autotuner(data: tf.data.Dataset) -> tf.data.Dataset:
         ValueError: If it is none.
 
     Example:
-    ```python
-    data = tf.data.Dataset.from_tensor_slices(images).shuffle(1000).batch(64)
-    data = tf_geco.datasets.without_autotuner(data.repeat())
-    ```
+        >>> import tensorflow as tf
+        >>> import tf_geco
+        >>> data = tf.data.Dataset.range(1000).shuffle(1000).batch(64)
+        >>> len(tf_geco.datasets.without_autotuner(data))
+        16
     """
     if not isinstance(data, tf.data.Dataset):
         raise ValueError(f"`data` must be a `tf.data.Dataset`. Received: data={data!r}.")

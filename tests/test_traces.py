@@ -118,15 +118,11 @@ def by_a_callback(model, x):
     return {name: values[1:] for name, values in logs.items()}
 
 
-@pytest.mark.parametrize(
-    ("name", "change"),
-    [
-        ("users_networks", by_assignment),
-        ("users_networks", by_a_callback),
-        pytest.param("conv_draw", by_assignment, marks=pytest.mark.long),
-        pytest.param("conv_draw", by_a_callback, marks=pytest.mark.long),
-    ],
-)
+OTHERS = [pytest.param(name, marks=pytest.mark.long) for name in ("dense", "conv_draw")]
+
+
+@pytest.mark.parametrize("name", ["users_networks", *OTHERS])
+@pytest.mark.parametrize("change", [by_assignment, by_a_callback])
 def test_training_sees_a_tolerance_that_changed(name, change, no_noise):
     case, found = MODELS[name], []
     for way in (change, by_compiling):

@@ -48,6 +48,20 @@ def test_replicas_keep_one_state(case):
 
 
 @every_model
+def test_logs_are_of_all_replicas(case):
+    """A batch that is left out is one batch, and no figure is the mean of two replicas' figures."""
+    model, data = compiled(case, mirrored(), jit_compile=False), case.data()
+    part = data["target"] if isinstance(data, dict) else data
+    part[0] = np.nan
+    with pytest.warns(UserWarning, match="left out"):
+        logs = model.fit(batches(data), verbose=0).history
+    assert logs["skipped"] == [1]
+    sums = model.progress.seen
+    for name, expected in model.objective.readings(sums).items():
+        assert logs[name] == [pytest.approx(float(expected), rel=1e-5)]
+
+
+@every_model
 def test_a_replica_may_have_no_example(case, no_noise):
     """The last batch of nine examples, one, leaves the second replica none."""
     data = tf.data.Dataset.from_tensor_slices(case.data(9)).batch(8)
@@ -112,3 +126,15 @@ def test_models_of_a_strategy_are_saved_and_loaded(tmp_path):
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(loaded.objective.multiplier, model.objective.multiplier)
+
+
+@pytest.mark.parametrize("policy", ["float32", "mixed_float16"])
+def test_what_a_step_makes_lies_where_it_was_asked_for(policy):
+    """The optimizer's variables are made in another thread, which begins without a device."""
+    keras.config.set_dtype_policy(policy)
+    with tf.device("CPU:1"):
+        model = MODELS["dense"].compiled(jit_compile=False)
+        model.fit(batches(MODELS["dense"].data()), verbose=0)
+    for variable in [*model.variables, *model.optimizer.variables]:
+        if variable.path.startswith(("geco", "loss_scale", "adam", "dense")):
+            assert variable.value.device.endswith("CPU:1"), variable.path

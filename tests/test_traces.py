@@ -94,6 +94,16 @@ def test_a_first_step_is_traced_once(name):
     assert traced == [name]
 
 
+def test_all_tolerances_share_one_trace(traces):
+    case = NETWORKS["range"]
+    model = case.compiled()
+    model.generate(4, tolerance=0.1)
+    traces.clear()
+    for tolerance in np.linspace(0.06, 0.18, 7):
+        model.generate(4, tolerance=float(tolerance))
+    assert not traces
+
+
 def stricter(model):
     constraint = model.objective.constraints[0]
     constraint.tolerance = np.float32(constraint.tolerance / 2)

@@ -60,12 +60,13 @@ def compiled(
         *fixed: What is hashable and few: each one has traces of its own.
         reduce_retracing: Whether all numbers of examples but the first share a trace.
     """
-    make = functools.partial(function, model, *fixed)
-    new = tf.function(make, reduce_retracing=reduce_retracing)
-    kept = getattr(model, "compiled_functions", None)
-    if not isinstance(kept, Compiled):
-        return new
-    return kept.of(model).setdefault((function, *fixed), new)
+    compiled_functions = getattr(model, "compiled_functions", None)
+    kept = compiled_functions.of(model) if isinstance(compiled_functions, Compiled) else {}
+    key = (function, *fixed)
+    if key not in kept:
+        make = functools.partial(function, model, *fixed)
+        kept[key] = tf.function(make, reduce_retracing=reduce_retracing)
+    return kept[key]
 
 
 def facts_of(model: keras.Model) -> list[tuple]:

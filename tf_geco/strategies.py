@@ -1,4 +1,4 @@
-"""All that a `tf.distribute` strategy changes: the one file that a new strategy touches."""
+"""What a `tf.distribute` strategy changes, and what only devices and traces explain."""
 
 import functools
 from collections.abc import Callable
@@ -86,13 +86,20 @@ def apply_gradients(
 def outside_of_traces(make: Callable, *arguments: Any) -> None:
     """Makes variables as if no function was being traced: one that makes some is traced twice.
 
-    A trace is of one thread, so another sees none. Under a strategy Keras makes them before.
+    A trace is of one thread, so another sees none. Under a strategy `fit` makes them before.
     """
     if tf.distribute.has_strategy():
         make(*arguments)
         return
+    with tf.init_scope():
+        device = tf.zeros([]).device  # that is asked for here; each thread begins without any
+
+    def there() -> None:
+        with tf.device(device):
+            make(*arguments)
+
     with ThreadPoolExecutor(1) as other:
-        other.submit(make, *arguments).result()
+        other.submit(there).result()
 
 
 def compiled_forward(model: keras.Model, forward: Callable) -> Callable:

@@ -8,7 +8,8 @@ import pytest
 
 import tf_geco
 from tests.callbacks.feigned import epochs_of, observe
-from tests.catalogue import MODELS, dense_vae
+from tests.catalogue import MODELS, dense_vae, geco
+from tf_geco.callbacks.feasibility import _conflict
 
 
 def dense():
@@ -105,6 +106,17 @@ def test_of_two_constraints_it_names_the_one_furthest_off(rises, excess, said):
         callback.on_train_end()
     assert len(caught) == 1
     assert said in str(caught[0].message)
+
+
+@pytest.mark.parametrize(("end", "other"), [("0.08", "0.2"), ("0.2", "0.08")])
+def test_the_ends_of_a_range_are_named_as_in_the_logs(end, other):
+    objective = geco(tf_geco.Range(0.08, 0.2))
+    shapes = {"reconstruction": (None, 6), "kl": (None,), "latents": (None, 2)}
+    objective.build((None, 6), None, shapes)
+    furthest = objective.names.index(f"reconstruction_error_{end}")
+    said = _conflict(objective, np.array([[0.1, 0.3]]), np.array([0, 1]), furthest)
+    assert f"'reconstruction_error_{end}' looks out of reach together with" in said
+    assert f"'reconstruction_error_{other}' (you asked for {other}" in said
 
 
 @pytest.mark.parametrize(("scale", "smaller"), [(None, True), (2.0, False)])

@@ -8,7 +8,7 @@ import tensorflow as tf
 import tf_geco
 from tests.catalogue import line
 from tests.constraints.cases import MAKE, SHAPE, batch, every_constraint, values_of
-from tf_geco.constraints import KLDivergence, ReconstructionError
+from tf_geco.constraints import FeatureReconstructionError, KLDivergence, ReconstructionError
 from tf_geco.objectives.sums import Sums
 
 # Another tolerance for each, in its own unit.
@@ -152,6 +152,31 @@ def test_xla_and_bfloat16_agree_with_eager(make):
     found = values_of(constraint, x, y, half)
     assert found.dtype == tf.float32
     np.testing.assert_allclose(found, expected, rtol=0.1, atol=0.05)
+
+
+@every_constraint
+@pytest.mark.parametrize("half", ["float16", "bfloat16"])
+@pytest.mark.parametrize("size", [1e-4, 1.0, 1e3])
+def test_errors_of_half_precision_are_measured_in_single(make, half, size):
+    """Numbers are rounded by the model; their squares neither vanish nor overflow."""
+    constraint = make()
+    x, y, outputs = batch()
+    x, g = (size * part for part in (x, outputs["reconstruction"]))
+    rounded = tf.cast(g, half)
+    single = tf.cast(rounded, "float32")
+    expected = values_of(constraint, x, y, {**outputs, "reconstruction": single})
+    found = values_of(constraint, x, y, {**outputs, "reconstruction": rounded})
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-12)
+
+
+def test_features_of_half_precision_are_compared_in_single():
+    features = keras.Sequential(
+        [keras.Input(SHAPE), keras.layers.Rescaling(1000.0, dtype="mixed_float16")]
+    )
+    x, _, outputs = batch()
+    found = values_of(FeatureReconstructionError(0.1, features), x, None, outputs)
+    expected = 1e6 * np.mean((x - outputs["reconstruction"]) ** 2, (1, 2, 3))
+    np.testing.assert_allclose(found, expected, rtol=1e-2)
 
 
 # One constraint, several objectives.

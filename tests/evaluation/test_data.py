@@ -63,8 +63,8 @@ def test_every_form_of_data_gives_the_same(form):
     assert evaluation.marginal_kl(model, data, 64, batch_size=16) == expected
 
 
-def interrupted(data, batches):
-    """Data that somebody interrupts in the second reading, after some batches."""
+def interrupted(data, batches, reading=2):
+    """Data that somebody interrupts in a reading, after some batches."""
 
     class Interrupted:
         readings = 0
@@ -72,7 +72,7 @@ def interrupted(data, batches):
         def __iter__(self):
             self.readings += 1
             for index, start in enumerate(range(0, len(data), 10)):
-                if self.readings == 2 and index == batches:
+                if self.readings == reading and index == batches:
                     raise KeyboardInterrupt
                 yield data[start : start + 10]
 
@@ -94,6 +94,36 @@ def test_interruption_before_anything_is_known_passes_on():
     model = table()
     with pytest.raises(KeyboardInterrupt):
         evaluation.marginal_kl(model, interrupted(model.indices, 0), 8, batch_size=10)
+
+
+SIZED = {
+    "average_kl": lambda *a, **k: evaluation.average_kl(*a, **k).count,
+    "check": lambda *a, **k: evaluation.check(*a, **k).findings[0].count,
+    "plane": lambda *a, **k: evaluation.information_plane(*a, sigma=0.1, **k).count,
+}
+WHOLE = {
+    "sigma": evaluation.optimal_sigma,
+    "nll": lambda *a, **k: evaluation.quantized_nll(*a, 0.1, **k),
+    "plane": evaluation.information_plane,  # it needs the optimal sigma first
+    "rate_distortion": evaluation.rate_distortion,
+}
+
+
+@pytest.mark.parametrize("name", SIZED)
+def test_what_says_of_how_many_it_is_may_be_interrupted(name):
+    x = MODELS["range"].data()
+    model = MODELS["range"].compiled()
+    assert SIZED[name](model, interrupted(x, 2, reading=1), batch_size=10) == 20
+
+
+@pytest.mark.parametrize("name", WHOLE)
+def test_what_does_not_say_so_stops(name):
+    x = MODELS["range"].data()
+    model = MODELS["range"].compiled()
+    before = model.tolerance
+    with pytest.raises(KeyboardInterrupt):
+        WHOLE[name](model, interrupted(x, 2, reading=1), batch_size=10)
+    assert model.tolerance == before
 
 
 def test_errors_say_what_is_wrong():

@@ -1,5 +1,7 @@
 """The VAE as its users meet it: any data, any networks, and errors that help."""
 
+import warnings
+
 import keras
 import numpy as np
 import pytest
@@ -143,6 +145,41 @@ def test_images_outside_the_unit_range_are_warned_about_once():
     with pytest.warns(UserWarning, match=r"\[0, 1\].*Received: 1\d\d values outside of \[0, 1\]"):
         model.fit(images, verbose=0)
     model.fit(images, verbose=0)
+
+
+def geometric(logits):
+    return tfd.Geometric(probs=tf.clip_by_value(logits, 0.01, 0.99))
+
+
+def rare():
+    return tf_geco.GECO([tf_geco.constraints.NegativeLogLikelihood(9.0, geometric)])
+
+
+def own_decoder(last):
+    layers = keras.layers
+    return keras.Sequential([keras.Sequential([layers.Dense(8), layers.Dense(6, last)])])
+
+
+@pytest.mark.parametrize(
+    ("decoder", "objective", "warned"),
+    [
+        (lambda: dense_networks((6,), 2, hidden=(8,))[1], geco, True),
+        (lambda: own_decoder("sigmoid"), geco, True),
+        (lambda: own_decoder(None), geco, False),
+        (lambda: own_decoder("sigmoid"), rare, False),
+    ],
+    ids=["preset", "own_sigmoid", "own_line", "likelihood"],
+)
+def test_data_that_a_sigmoid_cannot_reach_are_warned_about(decoder, objective, warned):
+    """Whatever their rank: standardised tables are the usual case."""
+    encoder, _ = dense_networks((6,), 2, hidden=(8,))
+    model = tf_geco.VAE(encoder, decoder(), DiagonalNormal(2), objective())
+    model.compile("adam", jit_compile=False)
+    data = np.random.default_rng(0).geometric(0.5, (24, 6)).astype("float32")
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        model.fit(data, verbose=0)
+    assert any("not in [0, 1]" in str(w.message) for w in caught) == warned
 
 
 def test_loss_in_compile_is_refused():

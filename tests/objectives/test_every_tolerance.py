@@ -7,10 +7,11 @@ import tensorflow as tf
 
 import tf_geco
 from tests.catalogue import conv_draw, dense_vae, geco, range_vae
-from tf_geco.constraints import PatchNCC, ReconstructionError
+from tf_geco.constraints import PatchNCC, ReconstructionError, from_function
 from tf_geco.models import Gate
 from tf_geco.objectives import EveryTolerance
 from tf_geco.objectives import levels as places
+from tf_geco.objectives.sums import Sums
 
 TOLERANCES = np.geomspace(0.05, 0.2, places.NUMBER)
 
@@ -260,3 +261,18 @@ def test_an_own_loop_draws_the_levels():
     sums = model.objective(x, outputs=outputs, cost=outputs["kl"])
     model.objective.update(sums)
     assert int(model.objective.step) == 1
+
+
+@pytest.mark.parametrize("margin", [0.01, 5.0])
+def test_feasible_means_the_same_in_training_and_in_use(margin):
+    wish = from_function(lambda x, y, o: o["kl"], tf_geco.Range(1, 2), "f", scale=1, margin=margin)
+    objective = tf_geco.GECO([wish])
+    shapes = {"reconstruction": (None, 6), "kl": (None,), "latents": (None, 2)}
+    objective.build((None, 6), None, shapes)
+    objective.chosen.assign(1.0)
+    for reading in (1.0, 1.0 + 0.04 * margin, 1.0 + 0.06 * margin):
+        means = tf.fill([objective.entries], reading)
+        in_use = Sums(means, tf.ones_like(means))
+        counts = tf.tensor_scatter_nd_update(in_use.counts, [[objective.entries - 2]], [0.0])
+        found = [float(objective.verdict(s)["feasible"]) for s in (in_use, Sums(means, counts))]
+        assert found == 2 * [float(reading < 1.0 + 0.05 * margin)]

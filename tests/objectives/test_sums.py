@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import tf_geco
 from tests.objectives.prepared import batches_of
 from tf_geco.objectives.sums import Sums
 
@@ -160,3 +161,21 @@ def test_rare_counts_weigh_by_their_number():
     rare = Sums(tf.constant([2.0]), tf.constant([1.0]))
     found = rare.averaged_into(average, 0.9)
     np.testing.assert_allclose(found.means, [(0.9 * 10 + 0.1 * 2) / (0.9 * 10 + 0.1)], rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["bool", "int64", "float16", "float32", "float64"])
+def test_a_cost_may_count_by_numbers_of_any_kind(kind):
+    cost, counts = tf.constant([1.0, 2.0, 4.0, 8.0]), tf.cast([1, 0, 1, 0], kind)
+    x = tf.ones([4, 6])
+    objective = tf_geco.GECO([tf_geco.constraints.ReconstructionError(0.1)])
+    given = {"outputs": {"reconstruction": x}, "cost": (cost, counts)}
+    assert float(objective(x, **given).means[-1]) == 2.5
+    scores = objective.scores(x, None, given["outputs"], given["cost"])
+    np.testing.assert_array_equal(scores["cost"], [1.0, np.nan, 4.0, np.nan])
+
+
+def test_how_much_a_cost_counts_is_one_number_per_example():
+    x = tf.ones([4, 6])
+    objective = tf_geco.GECO([tf_geco.constraints.ReconstructionError(0.1)])
+    with pytest.raises(ValueError, match=r"one number per example.*\(4, 1\)"):
+        objective(x, outputs={"reconstruction": x}, cost=(tf.ones([4]), tf.ones([4, 1])))

@@ -7,6 +7,7 @@ from scipy.special import logsumexp
 from tests.theory import reference
 from tf_geco import theory
 from tf_geco.theory import fixed_points, tile_centers
+from tf_geco.theory.blocks import solve_blocks
 from tf_geco.theory.iteration import advance, optimal_decoder
 from tf_geco.theory.problems import initial_psi
 from tf_geco.theory.reconstructions import observables
@@ -204,3 +205,9 @@ BAD = {
 def test_bad_input_is_named(data, temperature, options, match):
     with pytest.raises(ValueError, match=match):
         fixed_points(data, temperature, **options)
+
+
+def test_blocks_are_solved_where_they_are_asked_for():
+    with tf.device("CPU:1"):
+        found = solve_blocks(lambda block: tf.zeros([]).device, 3)
+    assert [device[-5:] for device in found] == 3 * ["CPU:1"]

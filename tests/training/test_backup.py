@@ -254,3 +254,15 @@ def test_a_list_of_callbacks_need_not_know_the_epochs():
     callbacks = keras.callbacks.CallbackList([], add_history=True, model=model)
     model.fit(batches(MODELS["dense"].data()), epochs=2, verbose=0, callbacks=callbacks)
     assert int(model.objective.step) == 6
+
+
+def test_what_a_file_carries_goes_into_no_other(tmp_path):
+    """A backup that is loaded by hand is weights: files written later are no backups."""
+    case = MODELS["dense"]
+    model = case.compiled(jit_compile=False)
+    first, second = (str(tmp_path / f"{name}.weights.h5") for name in ("first", "second"))
+    model.fit(case.data(), verbose=0, callbacks=[tf_geco.callbacks.Backup(first)])
+    model.load_weights(first)
+    model.save_weights(second)
+    with pytest.raises(ValueError, match="holds weights alone"):
+        model.fit(case.data(), verbose=0, callbacks=[tf_geco.callbacks.Backup(second)])

@@ -1,12 +1,14 @@
 """Metrics given to `compile` are Keras's own: of all data as given, under their name."""
 
+import contextlib
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import tf_geco
-from tests.catalogue import MODELS, every, mirrored
+from tests.catalogue import MODELS, batches, every, mirrored
 from tests.training.recomputed import classifier, plain_vae, table
 from tf_geco.constraints import from_function
 
@@ -29,6 +31,24 @@ def test_weights_of_examples_change_no_plain_metric(case, no_noise):
     model.compile(metrics=["mse"])
     weighted = evaluated(model, data, sample_weight=WEIGHTS)
     assert weighted["mse"] == pytest.approx(evaluated(model, data)["mse"], rel=1e-5)
+
+
+@every(MODELS)
+@pytest.mark.parametrize("replicas", [1, pytest.param(2, marks=pytest.mark.long)])
+def test_metrics_change_no_other_figure(case, replicas):
+    """Nor the names of any, in training and in the validations within it."""
+
+    def history(**options):
+        keras.utils.set_random_seed(3)
+        with mirrored().scope() if replicas == 2 else contextlib.nullcontext():
+            model = case.compiled(jit_compile=False, **options)
+        data = batches(case.data())
+        return model.fit(data, validation_data=data, epochs=2, verbose=0).history
+
+    plain, measured = history(), history(metrics=["mse"])
+    assert {*measured} - {*plain} == {"mse", "val_mse"}
+    for name, values in plain.items():
+        np.testing.assert_allclose(measured[name], values, rtol=1e-5, err_msg=name)
 
 
 def test_metrics_of_a_classifier_are_those_of_keras():

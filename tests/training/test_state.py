@@ -9,6 +9,7 @@ import tf_geco
 from tests.catalogue import MODELS, batches, every, train
 from tests.training.recomputed import assert_same_weights, classifier, plain_vae, recall, twins
 from tf_geco.constraints import ReconstructionError, from_function
+from tf_geco.training.ownership import statistics
 
 every_model = every(MODELS)
 DATA = MODELS["dense"].data()
@@ -184,6 +185,15 @@ def test_a_network_that_measures_stays_as_it_is_and_trainable():
     assert len(model.trainable_variables) == 8
 
 
+@pytest.mark.parametrize("frozen", [False, True])
+def test_what_a_step_moves_by_itself_is_no_kernel(frozen):
+    """Frozen kernels, of which there may be millions, are not copied in each step."""
+    model = MODELS["users_networks"].compiled()
+    model.encoder.trainable = not frozen
+    moved = statistics(model, model.objective)
+    assert {weight.name for weight in moved} == {"moving_mean", "moving_variance"}
+
+
 def test_a_network_that_measures_itself_is_refused():
     encoder, decoder = tf_geco.models.dense_networks((6,), latent_dim=2, hidden=(8,))
     error = tf_geco.constraints.FeatureReconstructionError(0.1, encoder)
@@ -206,6 +216,21 @@ def test_what_the_loss_scale_refuses_the_objective_refuses():
     assert history["skipped"] == [3]
     assert int(model.objective.step) == 0
     assert int(optimizer.iterations) == 3 or int(inner.iterations) == 0
+
+
+@pytest.mark.parametrize("eagerly", [False, True])
+def test_the_loss_scale_is_found_and_followed(eagerly):
+    """A step that is traced before the optimizer is built must not hold on to the first scale."""
+    keras.config.set_dtype_policy("mixed_float16")
+    inner = keras.optimizers.SGD(1e-3)
+    optimizer = keras.optimizers.LossScaleOptimizer(inner, initial_scale=2.0**30)
+    model = plain_vae(optimizer=optimizer, run_eagerly=eagerly)
+    with pytest.warns(UserWarning, match="a gradient is not finite"):
+        skipped = model.fit(DATA, batch_size=8, epochs=12, verbose=0).history["skipped"]
+    assert skipped[-1] == 0
+    assert 0 < sum(skipped) < 30
+    assert float(optimizer.dynamic_scale) == 2.0 ** (30 - sum(skipped))
+    assert int(model.objective.step) == 36 - sum(skipped)
 
 
 def test_a_loop_of_short_fits_keeps_to_its_plan():

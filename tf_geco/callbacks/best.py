@@ -11,7 +11,7 @@ def rank_of(feasible: bool, cost: float, excess: float) -> float:
     Args:
         feasible: Whether all constraints hold.
         cost: What is minimised.
-        excess: The largest violation, in units of its scale.
+        excess: The largest violation, in units of its margin.
     """
     rank = cost / (1.0 + abs(cost)) if feasible else 1.0 + max(excess, 0.0)
     return float(rank) if np.isfinite(rank) else np.inf

@@ -159,7 +159,7 @@ def _conflict(objective: GECO, measured: np.ndarray, rivals: np.ndarray, furthes
     others = ", ".join(
         f"'{objective.names[index]}' ({asked[index]})" for index in rivals if index != furthest
     )
-    name = objective.constraints[furthest].name
+    name = objective.names[furthest]
     return (
         f"Constraint '{name}' looks out of reach together with {others}: {asked[furthest]}. Their "
         f"multipliers rise together and they do not give way. Ask for a looser tolerance of one of "

@@ -26,10 +26,10 @@ class GECOCallback(keras.callbacks.Callback):
     and `rank`, by which the best epoch is chosen: `ModelCheckpoint(monitor="rank", mode="min")`.
 
     Each `fit` starts patience and best weights anew, and another model a new trajectory. What
-    counts as feasible is what the logs of the epoch say; of epochs that are not, the one with the
-    least C_ma is best. Where tolerances hold on validation data, all this goes by the figures of
-    validation, and epochs without one are not judged. An ELBO asks for nothing, so there the cost
-    is its loss.
+    counts as feasible is what the logs of the epoch say; of epochs that are not, the one whose
+    largest excess is least is best. Where tolerances hold on validation data, all this goes by the
+    figures of validation, and epochs without one are not judged. An ELBO asks for nothing, so there
+    the cost is its loss.
 
     Args:
         every: Steps between two records of the trajectory. 10 costs little and draws smooth curves.
@@ -135,7 +135,7 @@ class GECOCallback(keras.callbacks.Callback):
             self.model.set_weights(self._best.weights)
 
     def _check_plan(self) -> None:
-        """Warns once if a training loop of the user's own has not said how long it will be."""
+        """Warns if a training loop of the user's own has not said how long it will be."""
         params = self.params or {}
         if not int(self.objective.planned_steps.numpy()) and params.get("steps"):
             steps = params["steps"] * params["epochs"]

@@ -7,15 +7,15 @@ import numpy as np
 import tensorflow as tf
 
 from tf_geco.checks import flag, one_of
-from tf_geco.constraints.constraint import Constraint
 from tf_geco.constraints.features import as_network, outputs_of
 from tf_geco.constraints.inputs import entry, refuse_misspelt
+from tf_geco.constraints.share import Share
 from tf_geco.constraints.values import straight_through
 from tf_geco.schedules import Schedule
 
 
 @keras.saving.register_keras_serializable(package="tf_geco")
-class ClassificationAccuracy(Constraint):
+class ClassificationAccuracy(Share):
     """CLA: a classifier must recognise at least a share `tolerance` of the reconstructions.
 
         C = kappa - l(x)^T c(g)
@@ -61,6 +61,7 @@ class ClassificationAccuracy(Constraint):
     """
 
     values_within = (0.0, 1.0)
+    kind = "share of reconstructions to be classified right"
 
     def __init__(
         self,
@@ -79,16 +80,6 @@ class ClassificationAccuracy(Constraint):
         self.from_logits = flag(from_logits, "from_logits")
         self.strict = flag(strict, "strict")
         self.proxy = one_of(("log_probability", "probability"), proxy, "proxy")
-
-    def check_tolerance(self, tolerance: Any, name: str = "tolerance") -> float:
-        """Returns the tolerance as a float between 0 and 1."""
-        tolerance = super().check_tolerance(tolerance, name)
-        if tolerance >= 1:
-            raise ValueError(
-                "`tolerance` is the share of reconstructions to be classified right: between 0 and "
-                f"1. Received: tolerance={tolerance}."
-            )
-        return tolerance
 
     def build(self, x_shape: Any, y_shape: Any = None, outputs_shape: Any = None) -> None:
         """Builds the classifier for reconstructions, and checks that they fit."""
@@ -139,10 +130,6 @@ class ClassificationAccuracy(Constraint):
             return tf.cast(label, tf.float32)
         return tf.one_hot(tf.reshape(tf.cast(label, tf.int64), [-1]), classes)
 
-    def scale(self, step: Any = 0) -> Any:
-        """Returns 1 - kappa, the error rate that is allowed."""
-        return 1.0 - self.tolerance_at(step)
-
     @property
     def is_likelihood(self) -> bool:
         """Whether its gradient is that of one: yes, but for the proxy `"probability"`.
@@ -153,11 +140,6 @@ class ClassificationAccuracy(Constraint):
         error the likeliest is the one at which lambda times the error's ratio is 1.
         """
         return self.proxy == "log_probability"
-
-    @property
-    def is_ratio(self) -> bool:
-        """Yes: what is missing to 1, over what may be missing."""
-        return True
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of `__init__`."""

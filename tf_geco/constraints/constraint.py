@@ -22,8 +22,8 @@ class Constraint(keras.layers.Layer):
         C = bound - E[m]        form ">=": it has a least value
 
     Subclass it and write `measure(x, y, outputs)`, which returns what is measured of each example,
-    m, `[B]`. A constraint knows nothing of its multiplier; `tf_geco.GECO` joins the two. It keeps
-    no state, so that one constraint may serve several objectives for data of one shape.
+    m, `[B]`. A constraint knows nothing of its multiplier; `tf_geco.GECO` joins the two. Training
+    does not change it, so that it may serve several objectives for data of one shape.
 
     Two numbers say how a violation counts in the scaled loss
 
@@ -214,10 +214,14 @@ class Constraint(keras.layers.Layer):
         """
         return self.form == "<="
 
+    @property
+    def sign(self) -> float:
+        """By how much C grows with the mean: 1 of form "<=", -1 of form ">="."""
+        return 1.0 if self.form == "<=" else -1.0
+
     def violation(self, mean: Any, step: Any = 0) -> Any:
         """Returns C, of the mean of the values: zero or less holds."""
-        bound = self.bound(step)
-        return mean - bound if self.form == "<=" else bound - mean
+        return self.sign * (mean - self.bound(step))
 
     def excess(self, mean: Any, step: Any = 0) -> Any:
         """Returns C in units of the scale: zero or less holds, 0.05 is 5 % over."""

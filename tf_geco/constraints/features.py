@@ -14,6 +14,7 @@ from tf_geco.constraints.inputs import (
     mask_of,
 )
 from tf_geco.constraints.sized import SquaredError
+from tf_geco.dtypes import as_float32
 from tf_geco.schedules import Schedule
 
 
@@ -76,8 +77,10 @@ class FeatureReconstructionError(SquaredError):
         """Returns the squared error of the features of each example, `[B]`."""
         mask = mask_of(y, x)
         x, reconstruction = image_and_reconstruction(x, outputs, mask, self.name)
-        wanted = keras.tree.flatten(self.features(x, training=False))
-        found = keras.tree.flatten(self.features(reconstruction, training=False))
+        wanted, found = (
+            [as_float32(part) for part in keras.tree.flatten(self.features(image, training=False))]
+            for image in (x, reconstruction)
+        )
         errors = [
             tf.reduce_mean(tf.math.squared_difference(tf.stop_gradient(a), b), range(1, b.ndim))
             for a, b in zip(wanted, found, strict=True)

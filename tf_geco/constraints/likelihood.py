@@ -11,7 +11,12 @@ from tensorflow_probability import distributions as tfd
 from tf_geco.checks import finite_number, one_of, positive_number
 from tf_geco.constraints.constraint import Constraint
 from tf_geco.constraints.inputs import any_observed, entry, mask_of, number_of_latents
-from tf_geco.constraints.likelihoods import checked_likelihood, distribution_of, supported
+from tf_geco.constraints.likelihoods import (
+    checked_likelihood,
+    distribution_of,
+    possible,
+    supported,
+)
 from tf_geco.constraints.sized import size_of
 from tf_geco.schedules import Schedule
 
@@ -158,8 +163,8 @@ class NegativeLogLikelihood(Constraint):
 
     def _observed(self, distribution: Any, x: Any, mask: tf.Tensor) -> tf.Tensor:
         """Returns the log-probabilities of the values observed, and zero for the others."""
-        # What stands for a missing value must be finite and possible, or gradients would not be.
-        x = tf.where(mask, tf.cast(x, distribution.dtype), tf.zeros([], distribution.dtype))
+        # What stands for a missing value must be possible, or gradients would not be finite.
+        x = tf.where(mask, tf.cast(x, distribution.dtype), possible(distribution))
         log_prob = distribution.log_prob(supported(self.likelihood, x))
         if log_prob.shape.rank != x.shape.rank:
             raise ValueError(

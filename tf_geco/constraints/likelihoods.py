@@ -117,6 +117,14 @@ def distribution_of(likelihood: Function | str, parameters: Any) -> tfd.Distribu
     return distribution
 
 
+def possible(distribution: tfd.Distribution) -> Any:
+    """Returns values that a distribution gives a probability; zero if it cannot be sampled."""
+    try:
+        return tf.stop_gradient(distribution.sample(seed=tf.zeros([2], tf.int32)))
+    except NotImplementedError:
+        return tf.zeros([], distribution.dtype)
+
+
 def mean_of(distribution: tfd.Distribution) -> tf.Tensor:
     """Returns the mean, a float of at least 32 bits.
 

@@ -8,12 +8,13 @@ import tensorflow as tf
 
 from tf_geco.checks import positive_integer, positive_number
 from tf_geco.constraints.inputs import image_and_reconstruction, mask_of
+from tf_geco.constraints.share import Share
 from tf_geco.constraints.sized import Sized
 from tf_geco.schedules import Schedule
 
 
 @keras.saving.register_keras_serializable(package="tf_geco")
-class PatchNCC(Sized):
+class PatchNCC(Share, Sized):
     """pNCC: patches of the reconstruction must correlate with the data's by at least `tolerance`.
 
         C = kappa - mean_i psi(x, i)^T psi(g, i)
@@ -53,6 +54,8 @@ class PatchNCC(Sized):
         Rezende and Viola, "Taming VAEs", 2018, Table 1.
     """
 
+    kind = "correlation"
+
     def __init__(
         self,
         tolerance: float | Schedule,
@@ -71,15 +74,6 @@ class PatchNCC(Sized):
         self.strides = half if strides is None else positive_integer(strides, "strides")
         self.floor = positive_number(floor, "floor")
         self.epsilon = positive_number(epsilon, "epsilon")
-
-    def check_tolerance(self, tolerance: Any, name: str = "tolerance") -> float:
-        """Returns the tolerance as a float between 0 and 1."""
-        tolerance = super().check_tolerance(tolerance, name)
-        if tolerance >= 1:
-            raise ValueError(
-                f"`tolerance` is a correlation: between 0 and 1. Received: tolerance={tolerance}."
-            )
-        return tolerance
 
     def build(self, x_shape: Any, y_shape: Any = None, outputs_shape: Any = None) -> None:
         """Learns D, and checks that a patch fits."""
@@ -109,15 +103,6 @@ class PatchNCC(Sized):
         missing = tf.cast(tf.logical_not(tf.broadcast_to(mask, shape)), tf.float32)
         missing = tf.reduce_max(missing, axis=-1, keepdims=True)
         return tf.nn.max_pool2d(missing, self.patch_size, self.strides, "VALID")[..., 0]
-
-    def scale(self, step: Any = 0) -> Any:
-        """Returns 1 - kappa."""
-        return 1.0 - self.tolerance_at(step)
-
-    @property
-    def is_ratio(self) -> bool:
-        """Yes: what is missing to 1, over what may be missing."""
-        return True
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of `__init__`."""

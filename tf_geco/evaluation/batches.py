@@ -18,7 +18,8 @@ class Examples(NamedTuple):
 
     Args:
         x: Data, `[B, ...]` or a structure of such, with zeros in place of missing values.
-        y: `{"mask": mask}`, a boolean array of what is observed, or `{}` where nothing is missing.
+        y: What a reader keeps beside x, here `{"mask": mask}`, a boolean array of what is observed,
+            or `{}` where nothing is missing.
         number: Number of true examples; the others fill up the batch.
     """
 

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from tf_geco.evaluation.estimate import Estimate, per_example
 
 
@@ -37,8 +39,12 @@ def average_kl(
         Rezende and Viola, "Taming VAEs", 2018, Section 4.1.1.
     """
     options: dict[str, Any] = {"seed": seed, "batch_size": batch_size, "verbose": verbose}
-    terms = per_example(model, data, _kl, **options)
-    return Estimate.of(terms["kl"])
+    return Estimate.of(kl_by_example(model, data, **options, partial=True))
+
+
+def kl_by_example(model: Any, data: Any, **options: Any) -> np.ndarray:
+    """Returns the KL of each example, `[n]`."""
+    return per_example(model, data, _kl, **options)["kl"]
 
 
 def _kl(model: Any, x: Any, mask: Any, outputs: dict) -> dict[str, Any]:

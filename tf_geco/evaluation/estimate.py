@@ -45,10 +45,9 @@ def per_example(
     batch_size: int,
     seed: int,
     verbose: bool,
+    partial: bool = False,
 ) -> dict[str, np.ndarray]:
     """Returns what a function makes of each example and the model's outputs for it.
-
-    Interrupted (Ctrl-C), it returns what it has.
 
     Args:
         model: A latent variable model: `model(x)` returns a dictionary.
@@ -60,6 +59,7 @@ def per_example(
         batch_size: Number of examples at once.
         seed: Seed of the model's noise.
         verbose: Whether to show a progress bar.
+        partial: See `gathered`.
 
     Returns:
         float64 arrays of the examples that a value is known for, by the keys of the function's
@@ -72,7 +72,7 @@ def per_example(
     batches = Batches(data, batch_size, model)
     tensors = [tf.constant(number, tf.float64) for number in numbers]
     step = on_replicas(model, _measured, function)
-    found = gathered(model, batches, step, *tensors, seed=seed, verbose=verbose)
+    found = gathered(model, batches, step, *tensors, seed=seed, verbose=verbose, partial=partial)
     for values in found.values():
         if values.size == 0:
             raise ValueError("No value of the data is observed: `y['mask']` is False everywhere.")
@@ -80,11 +80,15 @@ def per_example(
 
 
 def gathered(
-    model: Any, batches: Batches, step: Callable, *rest: tf.Tensor, seed: int, verbose: bool
+    model: Any,
+    batches: Batches,
+    step: Callable,
+    *rest: tf.Tensor,
+    seed: int,
+    verbose: bool,
+    partial: bool = False,
 ) -> dict[str, np.ndarray]:
     """Returns what a function of a batch's x and y makes of all examples.
-
-    Interrupted (Ctrl-C), it returns what it has.
 
     Args:
         model: A model.
@@ -94,6 +98,8 @@ def gathered(
         *rest: Further arguments of `step`.
         seed: Seed of the model's noise.
         verbose: Whether to show a progress bar.
+        partial: Whether it returns what it has if it is interrupted (Ctrl-C): for what says of how
+            many examples it is.
 
     Raises:
         ValueError: If the data are empty, or a value is not finite.
@@ -106,7 +112,7 @@ def gathered(
                 kept.append({key: _known(key, part, count, index) for key, part in values})
                 advance(count)
         except KeyboardInterrupt:
-            if not kept:
+            if not (partial and kept):
                 raise
     return {key: np.concatenate([values[key] for values in kept]) for key in kept[0]}
 

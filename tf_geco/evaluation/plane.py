@@ -85,7 +85,7 @@ def information_plane(
         sigma = optimal_sigma(model, data, **options) if sigma is None else sigma
         sigma = positive_number(sigma, "sigma")
     normal = () if sigma is None else (sigma, bin_width)
-    measured = per_example(model, data, _terms, *normal, **options)
+    measured = per_example(model, data, _terms, *normal, **options, partial=True)
     estimates = {name: Estimate.of(values) for name, values in measured.items()}
     kl, nll, error = estimates["kl"], estimates["nll"], estimates["reconstruction_error"]
     errors = (kl.standard_error, nll.standard_error, error.standard_error)

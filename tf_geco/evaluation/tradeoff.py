@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 
 from tf_geco.checks import positive_integer
-from tf_geco.evaluation.compression import average_kl
-from tf_geco.evaluation.verdicts import check
+from tf_geco.evaluation.compression import kl_by_example
+from tf_geco.evaluation.estimate import Estimate
+from tf_geco.evaluation.verdicts import checked
 from tf_geco.training.bar import late_bar
 
 
@@ -92,7 +93,7 @@ def rate_distortion(
             f"Received: tolerances={tolerances!r}."
         )
     asked = sorted(asked_range.choose(float(tolerance)) for tolerance in tolerances)
-    options: dict[str, Any] = {"seed": seed, "batch_size": batch_size}
+    options: dict[str, Any] = {"seed": seed, "batch_size": batch_size, "verbose": False}
     name, rows = model.objective.constraints[0].name, []
     try:
         with late_bar(len(asked), verbose, "tolerance") as advance:
@@ -108,5 +109,6 @@ def rate_distortion(
 
 def _point(model: Any, data: Any, name: str, options: dict[str, Any]) -> list[float]:
     """Returns reading and KL, each with its standard error, at the chosen tolerance."""
-    found, kl = check(model, data, **options)[name], average_kl(model, data, **options)
+    found = checked(model, data, **options)[name]
+    kl = Estimate.of(kl_by_example(model, data, **options))
     return [found.reading, found.standard_error, kl.value, kl.standard_error]

@@ -125,6 +125,12 @@ def check(
         Cochran, "Sampling techniques", 1977, Chapter 6, for the standard error of a ratio; Kish,
         "Survey sampling", 1965, for the effective number of examples.
     """
+    options: dict[str, Any] = {"seed": seed, "batch_size": batch_size, "verbose": verbose}
+    return checked(model, data, **options, partial=True)
+
+
+def checked(model: Any, data: Any, *, batch_size: int, **options: Any) -> Check:
+    """Returns what `check` does; for the options see `gathered`."""
     constraints = model.objective.in_use
     if any(constraint.tolerance is None for constraint in constraints):
         raise ValueError(
@@ -133,7 +139,7 @@ def check(
         )
     batches = Labelled(data, batch_size, model)
     measured = on_replicas(model, _measured)
-    found = gathered(model, batches, measured, seed=seed, verbose=verbose)
+    found = gathered(model, batches, measured, **options)
     step = model.objective.step
     return Check(
         tuple(
@@ -164,16 +170,10 @@ def _as_arrays(part: Any) -> Any:
     return keras.tree.map_structure(np.asarray, part)
 
 
-def _batch(model: Any, x: Any, rest: dict) -> Batch:
-    """Returns the batch as training and `evaluate` make it safe."""
-    batch = Batch(x, rest.get("y"), rest.get("weight")).without_uncounted()
-    batch = batch._replace(x=model.checked(batch.x))
-    return batch.without_missing(model.target, model.with_target)
-
-
 def _measured(model: Any, examples: tuple[Any, dict]) -> dict[str, Any]:
     """Returns what each constraint measures, and how much that counts, `[B]` each."""
-    x, y, weight = _batch(model, *examples)
+    x, rest = examples
+    x, y, weight = model.prepared(Batch(x, rest.get("y"), rest.get("weight")))
     outputs = model(x, training=False)
     found: dict[str, Any] = {}
     for constraint in model.objective.constraints:

@@ -96,12 +96,9 @@ class Chosen(LatentVariableModel):
 
     def batch_at_level(self, data: Any, level: tf.Tensor) -> tf.Tensor:
         """Returns the stacked sums of a batch at a level, `[2, entries]`."""
-        x, y, sample_weight = self._batch(Batch.of(data))
-        level = tf.fill([size_of(x)], level)
-        outputs = self(x, training=False, level=level)
-        cost = self.cost(x, y, outputs)
-        weight = {"sample_weight": sample_weight}
-        return self.objective(self.target(x), y=y, outputs=outputs, cost=cost, **weight).stacked()
+        batch = self.prepared(Batch.of(data))
+        level = tf.fill([size_of(batch.x)], level)
+        return self.forward(batch, training=False, level=level).sums.stacked()
 
     def reconstruct(
         self, x: Any, seed: int | None = None, *, tolerance: float | None = None
@@ -115,6 +112,12 @@ class Chosen(LatentVariableModel):
         """
         asked = {} if tolerance is None else {"tolerance": self._told(tolerance)}
         return self.decode(self.encode(x, seed, **asked), **asked)
+
+    def generate(self, n: int | None = None, **options: Any) -> np.ndarray:
+        """Returns new examples, as `LatentVariableModel.generate`; of a range at a `tolerance`."""
+        if options.get("tolerance") is not None:
+            options["tolerance"] = self._told(options["tolerance"])  # a tensor: one trace for all
+        return super().generate(n, **options)
 
     def levels(self, x: Any, training: bool) -> dict[str, tf.Tensor]:
         """Returns a level for each example, where the objective asks for a range."""
@@ -191,9 +194,9 @@ class Chosen(LatentVariableModel):
         """Warns if no level reaches a tolerance."""
         readings = self.objective.curve()[0].numpy()
         constraint = self.objective.constraints[0]
-        sign = 1.0 if constraint.form == "<=" else -1.0
-        nearest = readings[np.argmin(sign * readings)] if np.isfinite(readings).all() else tolerance
-        if sign * nearest > sign * tolerance + 0.02 * tolerance:
+        nearest = min(readings * constraint.sign) * constraint.sign
+        # NaN, of a curve that is not known, is not greater.
+        if constraint.sign * (nearest - tolerance) > 0.02 * tolerance:
             warnings.warn(
                 "No level of the model reaches that tolerance on the data that it was measured on: "
                 f"the nearest has {nearest:.4g}. Train longer, or with a larger network. "

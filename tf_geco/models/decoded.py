@@ -51,6 +51,22 @@ def draw_of(likelihood: Any, decoded: Any, seed: tf.Tensor) -> tf.Tensor:
     return as_data(distribution_of(likelihood, decoded).sample(seed=seed))
 
 
+def decoded_shapes(decoder: keras.Layer, latents_shape: tuple) -> Any:
+    """Returns the shapes of what a decoder makes of latents of a shape.
+
+    Raises:
+        ValueError: If it takes another number of latents.
+    """
+    expected = getattr(decoder, "input_shape", None) if decoder.built else None
+    if isinstance(expected, tuple) and expected[-1] not in (None, latents_shape[-1]):
+        raise ValueError(
+            "`decoder` and `posterior` must have the same number of latents. Received: a "
+            f"decoder for {expected[-1]}, a posterior of latent_dim={latents_shape[-1]}."
+        )
+    decoded = decoder(keras.KerasTensor(latents_shape))
+    return keras.tree.map_structure(lambda part: tuple(part.shape), decoded)
+
+
 def output_shapes(likelihood: Any, decoded: Any, data_shape: tuple) -> dict[str, Any]:
     """Returns the shapes of `outputs_of`, checked against those of the data.
 

@@ -59,10 +59,10 @@ class LatentVariableModel(Served):
         """Returns the KL of each example in nats, `[B]`."""
         return outputs["kl"]
 
-    def forward(self, batch: Batch, training: bool) -> Terms:
+    def forward(self, batch: Batch, training: bool, **options: Any) -> Terms:
         """Returns what the model makes of a batch; labels that nobody reads are warned of."""
         warn_of_unread_labels(self.objective, self.target(batch.x), batch.y)
-        return super().forward(batch, training)
+        return super().forward(batch, training, **options)
 
     def compute_metrics(
         self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None
@@ -94,13 +94,13 @@ class LatentVariableModel(Served):
         check_data(self.target(x), self.data_shape)
         return x if self.data_shape is None else with_shapes(x, self.input_shapes())
 
-    def images(self, x: Any) -> tf.Tensor | None:
+    def in_unit_range(self, x: Any) -> tf.Tensor | None:
         """Returns the target, if it has the rank of images."""
         target = self.target(x)
         return target if target.shape.rank == 4 else None
 
     def look(self) -> None:
-        """Tells people what training saw: batches left out, images that are not in [0, 1]."""
+        """Tells people what training saw: batches left out, data that are not in [0, 1]."""
         super().look()
         self.watch.check_range()
 

@@ -116,8 +116,8 @@ def _traceable(endpoints: dict[str, Endpoint]) -> dict[str, Endpoint]:
         tf.function(function).get_concrete_function(*signature)
     except Exception as error:  # whatever a constraint of a user's own makes of missing labels
         warnings.warn(
-            "The SavedModel has no signature `score`: a constraint measures nothing of data alone, "
-            f"without labels. Received: {error}",
+            "The SavedModel has no signature `score`, which takes data alone: no constraint that "
+            f"needs labels can be in it, nor what no graph can hold. Received: {error}",
             stacklevel=3,
         )
         return {name: endpoint for name, endpoint in endpoints.items() if name != "score"}

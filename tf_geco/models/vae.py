@@ -8,7 +8,8 @@ from tensorflow_probability import distributions as tfd
 
 from tf_geco.checks import one_of
 from tf_geco.models.chosen import Chosen
-from tf_geco.models.decoded import draw_of, likelihood_of, output_shapes, outputs_of
+from tf_geco.models.decoded import decoded_shapes, draw_of, likelihood_of, output_shapes, outputs_of
+from tf_geco.networks.presets import ends_in_sigmoid
 from tf_geco.objectives import Objective
 from tf_geco.posteriors import Posterior, StandardNormal, centre, sample_with_kl
 from tf_geco.posteriors.posterior import takes_features
@@ -121,7 +122,9 @@ class VAE(Chosen):
         if not self.posterior_layer.built:
             self.posterior_layer.build(features.shape)
         data_shape = (None, *input_shape[1:])
-        decoded = output_shapes(self.likelihood, self._decoded_shape(latents_shape), data_shape)
+        decoded = output_shapes(
+            self.likelihood, decoded_shapes(self.decoder, latents_shape), data_shape
+        )
         if self.encoder_gate is not None:
             self.encoder_gate.build(features.shape)
             self.decoder_gate.build(latents_shape)
@@ -130,20 +133,15 @@ class VAE(Chosen):
             self.objective.build(input_shape, None, outputs)
         self.data_shape, self.latents_shape = data_shape, latents_shape
 
-    def _decoded_shape(self, latents_shape: tuple) -> Any:
-        expected = getattr(self.decoder, "input_shape", None) if self.decoder.built else None
-        if isinstance(expected, tuple) and expected[-1] not in (None, latents_shape[-1]):
-            raise ValueError(
-                "`decoder` and `posterior` must have the same number of latents. Received: a "
-                f"decoder for {expected[-1]}, a posterior of latent_dim={latents_shape[-1]}."
-            )
-        decoded = self.decoder(keras.KerasTensor(latents_shape))
-        return keras.tree.map_structure(lambda part: tuple(part.shape), decoded)
-
     @property
     def likelihood(self) -> Any:
         """The likelihood of the objective's `NegativeLogLikelihood`; `None` without one."""
         return likelihood_of(self.objective)
+
+    def in_unit_range(self, x: Any) -> tf.Tensor | None:
+        """Returns the target, if the decoder ends in a sigmoid or it has the rank of images."""
+        bounded = self.likelihood is None and ends_in_sigmoid(self.decoder)
+        return self.target(x) if bounded else super().in_unit_range(x)
 
     def call(self, x: Any, training: bool = False, level: Any = None) -> dict[str, tf.Tensor]:
         """Returns reconstruction, KL and latents of a batch."""

@@ -21,7 +21,7 @@ def classifier(
     """Returns a small convolutional classifier, compiled: call `fit` on (image, label).
 
     Train it, save it, and give it to `tf_geco.constraints.ClassificationAccuracy`, or its layer
-    `"features"` to `tf_geco.constraints.FeatureReconstructionError`; both freeze it.
+    `"features"` to `tf_geco.constraints.FeatureReconstructionError`; neither is trained with.
 
     Args:
         image_shape: Height, width and channels.

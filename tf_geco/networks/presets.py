@@ -143,6 +143,13 @@ def _unit_range() -> layers.Layer:
     return layers.Activation("sigmoid", dtype="float32")
 
 
+def ends_in_sigmoid(network: keras.Layer) -> bool:
+    """Returns whether the last layer of a network is a sigmoid: its values are in [0, 1]."""
+    while getattr(network, "layers", None):
+        network = network.layers[-1]
+    return getattr(network, "activation", None) is keras.activations.sigmoid
+
+
 def image_sizes(image_shape: Sequence[int]) -> tuple[int, ...]:
     """Returns (height, width, channels) as positive integers."""
     if not hasattr(image_shape, "__len__") or len(image_shape) != 3:

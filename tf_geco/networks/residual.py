@@ -20,7 +20,7 @@ def resnet(
 
     A convolution, then stages of residual blocks, each stage but the first at half the resolution
     of the one before, then the mean over the image and a softmax. Train it, save it, and give a
-    layer of it to `tf_geco.constraints.FeatureReconstructionError`, which freezes it: `"stage_1"`,
+    layer of it to `tf_geco.constraints.FeatureReconstructionError`, to measure with: `"stage_1"`,
     `"stage_2"` and so on are maps, close to the pixels first; `"features"` is their mean at the
     end, blind to where things are.
 

@@ -1,5 +1,6 @@
 """Which level of a model has which error: the curve of a range, and the tolerance in use."""
 
+import math
 import warnings
 from typing import Any
 
@@ -63,15 +64,13 @@ class Curve(GECO):
         The strictest if none meets it; before there is a curve, by its place in the range.
         """
         tolerance = tf.cast(tolerance, tf.float32)
-        sign = 1.0 if self.constraints[0].form == "<=" else -1.0
-        readings, nominal = (
-            sign * self.curve()[0],
-            tf.math.log(tf.cast(self.tolerances(), tf.float32)),
-        )
-        nominal, place = sign * nominal, sign * tf.math.log(tolerance)
+        strict, loose = self.tolerances(2)
+        share = tf.math.log(tolerance / strict) / math.log(loose / strict)
+        place = 2.0 * tf.clip_by_value(share, 0.0, 1.0) - 1.0
+        sign = self.constraints[0].sign
+        readings = sign * self.curve()[0]
         known = tf.reduce_all(tf.math.is_finite(readings))
-        found = level_where(sign * tolerance, readings)
-        return tf.where(known, found, level_where(place, nominal))
+        return tf.where(known, level_where(sign * tolerance, readings), place)
 
     def calibrate(self, sums: Sums) -> None:
         """Takes the curve that was measured elsewhere, in the sums of all levels.

@@ -149,7 +149,8 @@ class EveryTolerance(Curve):
     def verdict(self, sums: Sums) -> dict[str, tf.Tensor]:
         """Returns `{"feasible": 1}` if both ends hold, or in use the chosen tolerance."""
         chosen = self.constraints[0].at(tf.convert_to_tensor(self.chosen))
-        holds = tf.cast(chosen.excess(sums.means[-2], self.step) <= self.band, tf.float32)
+        excess = chosen.violation(sums.means[-2], self.step) / chosen.margin(self.step)
+        holds = tf.cast(excess <= self.band, tf.float32)
         ends = super().verdict(sums)["feasible"]
         return {"feasible": tf.where(self._is_used(sums), holds, ends)}
 

@@ -11,16 +11,19 @@ from tf_geco.constraints import Constraint
 
 def violations(of: Sequence[Constraint], means: tf.Tensor, step: Any) -> tf.Tensor:
     """Returns C of each of L constraints, `[L]`, of the means `[L]` of what is measured."""
-    pairs = zip(of, tf.unstack(means, num=len(of)), strict=True)
-    return tf.stack([constraint.violation(mean, step) for constraint, mean in pairs])
+    return _each("violation", of, means, step)
 
 
 def errors(of: Sequence[Constraint], means: tf.Tensor, step: Any) -> tf.Tensor:
     """Returns the error of each of L constraints, `[L]`, of the means of what is measured."""
-    pairs = zip(of, tf.unstack(means, num=len(of)), strict=True)
-    return tf.stack([constraint.error(mean, step) for constraint, mean in pairs])
+    return _each("error", of, means, step)
 
 
 def signs(of: Sequence[Constraint]) -> np.ndarray:
     """Returns by how much C grows with the mean, `[L]`: 1 of form "<=", -1 of form ">="."""
-    return np.array([1.0 if constraint.form == "<=" else -1.0 for constraint in of], "float32")
+    return np.array([constraint.sign for constraint in of], "float32")
+
+
+def _each(method: str, of: Sequence[Constraint], means: tf.Tensor, step: Any) -> tf.Tensor:
+    pairs = zip(of, tf.unstack(means, num=len(of)), strict=True)
+    return tf.stack([getattr(constraint, method)(mean, step) for constraint, mean in pairs])

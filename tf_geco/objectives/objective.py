@@ -134,6 +134,8 @@ class Objective(Asking, Saved):
         values, counts = cost if isinstance(cost, tuple) else (cost, None)
         if values is not None:
             values = per_example(values, "The cost must hold")
+        if counts is not None:
+            counts = per_example(counts, "How much the cost counts must be")
         return values, counts
 
     def scores(self, x: Any, y: Any, outputs: Any, cost: Any) -> dict[str, tf.Tensor]:

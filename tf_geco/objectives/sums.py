@@ -27,7 +27,8 @@ class Sums(NamedTuple):
     def of(cls, values: list, counts: list, sample_weight: tf.Tensor | None = None) -> "Sums":
         """Returns the sums of a batch.
 
-        An example that does not count may hold anything, even NaN.
+        An example that does not count may hold anything, even NaN; a gradient through that is
+        its constraint's affair.
 
         Args:
             values: L + 1 tensors `[B]`.

@@ -43,9 +43,15 @@ def solve_blocks(
         >>> solve_blocks(lambda block: 2 * block, 3)
         [0, 2, 4]
     """
+    device = tf.zeros([]).device  # that is asked for here; each thread begins without any
+
+    def here(block: int) -> Result:
+        with tf.device(device):
+            return solve(block)
+
     workers = 1 if tf.config.list_logical_devices("GPU") else os.cpu_count() or 1
     with ThreadPoolExecutor(workers) as pool:
-        results: Iterable[Result] = pool.map(solve, range(num_blocks))
+        results: Iterable[Result] = pool.map(here, range(num_blocks))
         if not verbose:
             return list(results)
         bar, kept = keras.utils.Progbar(num_blocks, unit_name="block"), []

@@ -120,12 +120,12 @@ class Backup(keras.callbacks.Callback):
         carried["tolerances"] = _tolerances(self.model)
         for name, companion in self._companions.items():
             carried |= {f"{name}.{key}": part for key, part in companion.get_state().items()}
-        self.model.carried = carried
+        self.model.to_carry = carried
         Path(self.filepath).parent.mkdir(parents=True, exist_ok=True)
         try:
             self.model.save_weights(self.filepath)
         finally:
-            self.model.carried = None
+            self.model.to_carry = None
 
     def _restore(self, model: Any) -> None:
         """Reads the file, if there is one."""

@@ -40,7 +40,9 @@ class NativeModel(AsKeras):
     jit_compile: bool  # a property of Keras
     loss: Any
     inference_seed_generator: keras.random.SeedGenerator | None = None
-    carried: Any = None  # arrays by name, which a backup puts in the file beside the weights
+    # Arrays by name beside the weights: what a backup puts in its file, what the last file had.
+    to_carry: dict[str, np.ndarray] | None = None
+    carried: dict[str, np.ndarray] | None = None
 
     def fit(self, *args: Any, **kwargs: Any) -> keras.callbacks.History:
         """Trains, as `keras.Model.fit`; the objective learns how many steps there will be."""
@@ -209,7 +211,7 @@ class NativeModel(AsKeras):
         super().save_own_variables(store)
         for index, state in enumerate(seed_states(self)):
             store[f"seed_state_{index}"] = state.numpy()
-        for name, array in (self.carried or {}).items():
+        for name, array in (self.to_carry or {}).items():
             store[f"{CARRIED}{name}"] = array
 
     def load_own_variables(self, store: Any) -> None:

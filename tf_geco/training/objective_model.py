@@ -98,7 +98,7 @@ class ObjectiveModel(NativeModel):
         """Returns a batch; a model that knows its shape raises an error if it does not fit."""
         return x
 
-    def images(self, x: Any) -> tf.Tensor | None:
+    def in_unit_range(self, x: Any) -> tf.Tensor | None:
         """Returns what should be in [0, 1], if anything: people are told if it is not."""
         return None
 
@@ -110,9 +110,9 @@ class ObjectiveModel(NativeModel):
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Takes one step of the optimizer, then one of the multipliers."""
-        self.objective.counts_steps = True
+        self.objective.counts_steps = self.progress.training = True
         given = Batch.of(data)
-        batch = self._batch(given)
+        batch = self.prepared(given)
         before = [(v, tf.identity(v)) for v in statistics(self, self.objective)]
         terms, loss, gradients = self._gradients(batch)
         # Where no example counts there is nothing to leave out, and nothing to learn: gradients are
@@ -120,26 +120,28 @@ class ObjectiveModel(NativeModel):
         counts = tf.reduce_any(terms.sums.over_replicas().known)
         accept = tf.logical_or(all_finite([loss, *gradients]), tf.logical_not(counts))
         applies = tf.logical_and(self._applicable(loss, accept), counts)
-        self._apply(self._seen(gradients, accept), applies)
+        seen = self._seen(gradients, accept)
+        apply_gradients(self.optimizer, seen, self.trainable_variables, applies)
         moves = tf.logical_and(accept, counts)
         for variable, old in before:
             keep = tf.logical_and(moves, tf.reduce_all(tf.math.is_finite(variable)))
             variable.assign(tf.where(keep, variable, old))
         self.progress.update_state(terms.sums, terms.penalty, accept, loss - terms.penalty)
         parts = [batch, terms.outputs, loss]
-        self.watch.update_state(accept, parts, self.images(batch.x), self.objective.step < 1)
+        self.watch.update_state(accept, parts, self.in_unit_range(batch.x), self.objective.step < 1)
         self.objective.update(terms.sums, moves, self.micro_batches)
-        return self._logs(given, terms.outputs, accept, training=True)
+        return self._logs(given, terms.outputs, accept)
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Measures what the constraints and the cost are of; the objective's state stays."""
+        self.progress.training = False
         given = Batch.of(data)
-        batch = self._batch(given)
+        batch = self.prepared(given)
         terms = self._forward(batch, training=False)
         accept = all_finite([terms.sums.totals])
         self.progress.update_state(terms.sums, terms.penalty, accept)
         self.watch.update_elsewhere(accept, [batch, terms.outputs, None])
-        return self._logs(given, terms.outputs, accept, training=False)
+        return self._logs(given, terms.outputs, accept)
 
     def make_train_function(self, force: bool = False) -> Callable:
         """Compiles the forward pass by itself where replicas must meet after it."""
@@ -157,11 +159,11 @@ class ObjectiveModel(NativeModel):
         finally:
             self.jit_compile = xla
 
-    def forward(self, batch: Batch, training: bool) -> Terms:
+    def forward(self, batch: Batch, training: bool, **options: Any) -> Terms:
         """Returns what the model makes of a batch, and the sums that its objective is made of."""
         x, y, sample_weight = batch
-        outputs = self(x, training=training, **self.levels(x, training))
-        cost = None if self.objective.cost is not None else self.cost(x, y, outputs)
+        outputs = self(x, training=training, **(options or self.levels(x, training)))
+        cost = self._own_cost(x, y, outputs)
         sums = self.objective(
             self.target(x), y=y, outputs=outputs, cost=cost, sample_weight=sample_weight
         )
@@ -170,10 +172,9 @@ class ObjectiveModel(NativeModel):
 
     def score_batch(self, x: Any, y: Any = None, **options: Any) -> dict[str, tf.Tensor]:
         """Returns the cost and what each constraint measures of each example, `[B]`, by name."""
-        x, y, _ = self._batch(Batch.of((x, y)))
+        x, y, _ = self.prepared(Batch.of((x, y)))
         outputs = self(x, training=False, **options)
-        cost = None if self.objective.cost is not None else self.cost(x, y, outputs)
-        scores = self.objective.scores(self.target(x), y, outputs, cost)
+        scores = self.objective.scores(self.target(x), y, outputs, self._own_cost(x, y, outputs))
         return {self.progress.cost_name: scores.pop("cost"), **scores}
 
     @property
@@ -191,18 +192,26 @@ class ObjectiveModel(NativeModel):
         objective = keras.saving.serialize_keras_object(self.objective)
         return {**super().get_config(), "objective": objective, "max_skipped": self.max_skipped}
 
-    def _batch(self, given: Batch) -> Batch:
+    def prepared(self, given: Batch) -> Batch:
+        """Returns a batch that networks can read: of its shape, and nothing in it missing."""
         batch = given.at_least_one().without_uncounted()
         batch = batch._replace(x=self.checked(batch.x))
         return batch.without_missing(self.target, self.with_target)
+
+    def _own_cost(self, x: Any, y: Any, outputs: Any) -> Any:
+        """Returns the model's cost, or `None` where the objective has one."""
+        return self.cost(x, y, outputs) if self.objective.cost is None else None
 
     def _gradients(self, batch: Batch) -> tuple[Terms, tf.Tensor, list]:
         """Returns the terms of the loss, the loss, and its gradients."""
         with tf.GradientTape() as tape:
             terms = self._forward(batch, training=True)
             loss = self.objective.loss(terms.sums) + share(terms.penalty)
+            refuse_shared(self, self.objective)
+            # Before it is built, an optimizer scales by its first scale for good.
+            if not self.optimizer.built:
+                outside_of_traces(self.optimizer.build, self.trainable_variables)
             scaled = self.optimizer.scale_loss(loss)
-        refuse_shared(self, self.objective)
         return terms, loss, tape.gradient(scaled, self.trainable_variables)
 
     def _applicable(self, loss: tf.Tensor, accept: tf.Tensor) -> tf.Tensor:
@@ -212,12 +221,6 @@ class ObjectiveModel(NativeModel):
         """
         scales = isinstance(self.optimizer, keras.optimizers.LossScaleOptimizer)
         return all_finite([loss]) if scales else accept
-
-    def _apply(self, gradients: list, accept: tf.Tensor) -> None:
-        variables = self.trainable_variables
-        if not self.optimizer.built:
-            outside_of_traces(self.optimizer.build, variables)
-        apply_gradients(self.optimizer, gradients, variables, accept)
 
     def _seen(self, gradients: list, accept: tf.Tensor) -> list:
         """Returns the gradients as the optimizer sees them, all overflown if any is on a replica.
@@ -231,15 +234,13 @@ class ObjectiveModel(NativeModel):
             for g in gradients
         ]
 
-    def _logs(
-        self, given: Batch, outputs: Any, accept: tf.Tensor, training: bool
-    ) -> dict[str, tf.Tensor]:
+    def _logs(self, given: Batch, outputs: Any, accept: tf.Tensor) -> dict[str, tf.Tensor]:
         """Updates the user's metrics by an accepted batch, as it was given, and returns all."""
         # Keras's own metric of the loss is never updated; the progress overwrites it.
         users = [m for m in self.metrics if m not in (self.progress, self.watch)]
         none = all(metric.name == "loss" for metric in users)
         if none and type(self).compute_metrics is type(self).base_metrics:
-            return logs_of(self.distribute_strategy, self.progress.result(training))
+            return logs_of(self.distribute_strategy, self.progress.result())
         x, y, sample_weight = given
         names = []
         # A replica may have no example.

@@ -14,10 +14,13 @@ def trained(model: keras.Model, objective: keras.Layer, variables: list) -> list
 
 
 def statistics(model: keras.Model, objective: keras.Layer) -> list:
-    """Returns the weights that a forward pass itself moves, such as batch-norm statistics."""
+    """Returns the weights that a forward pass itself moves, such as batch-norm statistics.
+
+    Weights of layers that are frozen were made to be trained, which TensorFlow's variable tells.
+    """
     measuring, _ = _identities(model, objective)
-    weights = model.non_trainable_weights
-    return [w for w in weights if id(w) not in measuring and "float" in w.dtype]
+    moved = [w for w in model.non_trainable_weights if not w.value.trainable]
+    return [w for w in moved if id(w) not in measuring and "float" in w.dtype]
 
 
 def refuse_shared(model: keras.Model, objective: keras.Layer) -> None:

@@ -32,6 +32,7 @@ class Progress(keras.metrics.Metric):
         self.sums = self.add_variable((2, objective.entries), "zeros", dtype="float32", name="sums")
         # Weighted sums of loss and penalty over the batches of training; weights; batches left out.
         self.batches = self.add_variable((4,), "zeros", dtype="float32", name="batches")
+        self.training = False  # whether the step that is running, or being traced, trains
 
     def update_state(
         self, sums: Sums, penalty: Any, accept: tf.Tensor, loss: tf.Tensor | None = None
@@ -56,19 +57,15 @@ class Progress(keras.metrics.Metric):
         """The sums of all accepted batches."""
         return Sums.unstacked(tf.convert_to_tensor(self.sums))
 
-    def result(self, training: bool = False) -> dict[str, Any]:
-        """Returns the figures so far, by name.
-
-        Args:
-            training: Whether they are known to be those of a training, which is quicker.
-        """
+    def result(self) -> dict[str, Any]:
+        """Returns the figures so far, by name."""
         sums = self.seen
         loss, trained, penalty, skipped = tf.unstack(tf.convert_to_tensor(self.batches))
-        loss = loss / trained
-        if not training:
-            known = self.objective.knows(sums)
-            evaluated = tf.where(known, self.objective.value(sums), float("nan"))
-            loss = tf.where(trained > 0.0, loss, evaluated)
+        training = self._is_of_training(sums, trained)
+        if training:
+            loss = loss / trained
+        else:
+            loss = tf.where(self.objective.knows(sums), self.objective.value(sums), float("nan"))
         return {
             self.cost_name: self.objective.cost_of(sums.means),
             "loss": loss + penalty / sums.counts[-1],
@@ -76,6 +73,15 @@ class Progress(keras.metrics.Metric):
             **self.objective.verdict(sums),
             "skipped": skipped,
         }
+
+    def _is_of_training(self, sums: Sums, trained: tf.Tensor) -> bool:
+        """Returns whether the figures are of a training, by the batches that were accepted.
+
+        A step that is being traced has seen none, and says itself what it does.
+        """
+        if tf.executing_eagerly() and (trained > 0.0 or sums.counts[-1] > 0.0):
+            return bool(trained > 0.0)
+        return self.training
 
     def refuse_names_of(self, metrics: list[keras.Metric]) -> None:
         """Raises an error if a metric that was compiled has the name of one of these figures.
@@ -86,7 +92,7 @@ class Progress(keras.metrics.Metric):
         for metric in metrics:
             found = metric.result()
             names |= {*found} if isinstance(found, dict) else {metric.name}
-        if taken := names.intersection(self.result(training=True)) - {"loss"}:
+        if taken := names.intersection(self.result()) - {"loss"}:
             raise ValueError(
                 "A metric must not have the name of the cost or of a constraint; give it another: "
                 f"the logs would hold one of them only. Received: {', '.join(sorted(taken))}."

@@ -28,7 +28,7 @@ class Watch(keras.metrics.Metric):
         # Batches left out: those since the last accepted one, and all of this training.
         self.left_out = self.add_variable((2,), "zeros", dtype="float32", name="left_out")
         # How many values of the parts of the last batch left out are not finite; and last, how many
-        # values of the first images of training are outside of [0, 1].
+        # values of the first data of training are outside of [0, 1].
         self.seen = self.add_variable((len(PARTS) + 1,), "zeros", dtype="float32", name="seen")
         self.seen_elsewhere = self.add_variable(
             (len(PARTS),), "zeros", dtype="float32", name="seen_elsewhere"
@@ -36,14 +36,14 @@ class Watch(keras.metrics.Metric):
         self.told = self.told_range = self.told_unknown = False
 
     def update_state(
-        self, accept: tf.Tensor, parts: list, images: tf.Tensor | None, first: tf.Tensor
+        self, accept: tf.Tensor, parts: list, bounded: tf.Tensor | None, first: tf.Tensor
     ) -> None:
         """Counts a batch of training; looks at it only if it is left out, or the first.
 
         Args:
             accept: Whether it is accepted, on all replicas.
             parts: Structures of tensors, in the order of `PARTS`.
-            images: What should be in [0, 1], or `None`.
+            bounded: What should be in [0, 1], or `None`.
             first: Whether no step was taken yet.
         """
         left_out = tf.convert_to_tensor(self.left_out)
@@ -53,7 +53,7 @@ class Watch(keras.metrics.Metric):
 
         def looked() -> tf.Tensor:
             faults = tf.where(accept, seen[:-1], _faults(parts))
-            outside = seen[-1] if images is None else outside_unit_range(images)
+            outside = seen[-1] if bounded is None else outside_unit_range(bounded)
             return tf.concat([faults, [tf.where(first, outside, seen[-1])]], axis=0)
 
         usual = tf.logical_and(accept, tf.logical_not(first))
@@ -93,7 +93,7 @@ class Watch(keras.metrics.Metric):
             )
 
     def check_range(self) -> None:
-        """Warns once if images were not in [0, 1]."""
+        """Warns once if data were not in [0, 1] that should be."""
         outside = float(tf.convert_to_tensor(self.seen)[-1])
         if outside and not self.told_range:
             self.told_range = True
@@ -129,11 +129,11 @@ class Watch(keras.metrics.Metric):
         return "the loss is not finite, although its data are"
 
 
-def outside_unit_range(images: tf.Tensor) -> tf.Tensor:
+def outside_unit_range(data: tf.Tensor) -> tf.Tensor:
     """Returns how many finite values are not in [0, 1], a float32 scalar."""
-    images = tf.cast(images, tf.float32)
+    data = tf.cast(data, tf.float32)
     outside = tf.logical_and(
-        tf.math.is_finite(images), tf.not_equal(images, tf.clip_by_value(images, 0.0, 1.0))
+        tf.math.is_finite(data), tf.not_equal(data, tf.clip_by_value(data, 0.0, 1.0))
     )
     return tf.reduce_sum(tf.cast(outside, tf.float32))
 
@@ -141,8 +141,9 @@ def outside_unit_range(images: tf.Tensor) -> tf.Tensor:
 def warn_outside_unit_range(number: float) -> None:
     """Warns of values that are not in [0, 1]."""
     warnings.warn(
-        "The images are not in [0, 1], the range of the preset decoders, and a tolerance is in "
-        "their unit. If they are bytes, divide them by 255. "
+        "The data are not in [0, 1], the range of the preset decoders and of a sigmoid, and a "
+        "tolerance is in their unit. Scale them (bytes by 1/255), or give a decoder of your own "
+        "that ends without a sigmoid. "
         f"Received: {int(number):,} values outside of [0, 1].",
         stacklevel=4,
     )

@@ -131,11 +131,9 @@ class Objective(Asking, Saved):
         """Returns what the cost is made of and how much it counts: the given, or the own one's."""
         if self.cost is not None:
             return self.cost(x, y=y, outputs=outputs)
-        values, counts = cost if isinstance(cost, tuple) else (cost, None)
-        if values is not None:
-            values = per_example(values, "The cost must hold")
-        if counts is not None:
-            counts = per_example(counts, "How much the cost counts must be")
+        given = cost if isinstance(cost, tuple) else (cost, None)
+        pairs = zip(given, ("The cost must hold", "The cost must count by"), strict=True)
+        values, counts = (part if part is None else per_example(part, who) for part, who in pairs)
         return values, counts
 
     def scores(self, x: Any, y: Any, outputs: Any, cost: Any) -> dict[str, tf.Tensor]:

@@ -115,6 +115,14 @@ def test_names_lead_to_the_api_outside_of_code_and_links():
         assert links.linked(html) == html
 
 
+@pytest.mark.parametrize("name", TEXTS)
+def test_a_page_reads_alike_in_the_repository_and_on_the_site(name):
+    """The site's Markdown ends a list at a paragraph within it, and keeps `\\|` in code."""
+    text = re.sub(r"^```.*?^```", "", TEXTS[name], flags=re.DOTALL | re.MULTILINE)
+    assert not re.findall(r"\n\n {1,3}\S.*", text)
+    assert not re.findall(r"`[^`\n]*\\\|[^`\n]*`", text)
+
+
 def test_the_site_has_every_public_room():
     rooms = {name for name in tf_geco.__all__ if inspect.ismodule(getattr(tf_geco, name))}
     assert set(links.rooms()) == rooms

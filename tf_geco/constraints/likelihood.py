@@ -164,7 +164,8 @@ class NegativeLogLikelihood(Constraint):
     def _observed(self, distribution: Any, x: Any, mask: tf.Tensor) -> tf.Tensor:
         """Returns the log-probabilities of the values observed, and zero for the others."""
         # What stands for a missing value must be possible, or gradients would not be finite.
-        x = tf.where(mask, tf.cast(x, distribution.dtype), possible(distribution))
+        x = tf.cast(x, distribution.dtype)
+        x = tf.where(mask, x, possible(distribution, tf.zeros_like(x)))
         log_prob = distribution.log_prob(supported(self.likelihood, x))
         if log_prob.shape.rank != x.shape.rank:
             raise ValueError(

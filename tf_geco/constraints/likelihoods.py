@@ -117,12 +117,16 @@ def distribution_of(likelihood: Function | str, parameters: Any) -> tfd.Distribu
     return distribution
 
 
-def possible(distribution: tfd.Distribution) -> Any:
-    """Returns values that a distribution gives a probability; zero if it cannot be sampled."""
+def possible(distribution: tfd.Distribution, zeros: tf.Tensor) -> tf.Tensor:
+    """Returns values that a distribution gives a probability, shaped like zeros.
+
+    They are zeros themselves if it is discrete, or does not say which values it has.
+    """
     try:
-        return tf.stop_gradient(distribution.sample(seed=tf.zeros([2], tf.int32)))
+        support = distribution.experimental_default_event_space_bijector()
     except NotImplementedError:
-        return tf.zeros([], distribution.dtype)
+        support = None
+    return zeros if support is None else tf.stop_gradient(support.forward(zeros))
 
 
 def mean_of(distribution: tfd.Distribution) -> tf.Tensor:

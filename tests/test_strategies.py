@@ -111,7 +111,9 @@ def test_parameter_servers_are_refused(monkeypatch):
 def test_the_first_batch_is_trained_on():
     """Keras takes it from the iterator to see its shape, and training then misses it."""
     case, seen = MODELS["dense"], []
-    dataset = batches(np.arange(24, dtype="float32")[:, None] * np.ones(6, "float32"), repeat=2)
+    dataset = batches(
+        np.linspace(0, 1, 24, dtype="float32")[:, None] * np.ones(6, "float32"), repeat=2
+    )
     model = compiled(case, mirrored(), run_eagerly=True)
     step = model.train_step
     model.train_step = lambda data: seen.append(float(data[0, 0])) or step(data)

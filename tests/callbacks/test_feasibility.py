@@ -49,6 +49,23 @@ def test_an_error_that_falls_too_slowly_looks_out_of_reach(power, slow):
     assert any("its error fell by 6 %" in str(w.message) for w in caught) == slow
 
 
+@pytest.mark.parametrize(("asked", "excess"), [(0.1, 0.5), (0.01, 500.0)])
+def test_what_the_rule_does_not_press_for_looks_out_of_reach_too(asked, excess):
+    """Far beyond the likeliest lambda the default rule holds back, whatever is asked for."""
+    model = dense_vae(geco(asked))
+    model.compile("adam", jit_compile=False)
+    model(MODELS["dense"].data())
+    for rule, said in ((model.objective.rule, True), (tf_geco.multipliers.Exponential(), False)):
+        model.objective.rule = rule
+        callback = tf_geco.GECOCallback(every=1)
+        observe(callback, model, lambda index: excess, growth=0.004)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            callback.on_train_end()
+        held_back = excess > 100  # lambda e^e is beyond 2 there
+        assert any("out of reach" in str(w.message) for w in caught) == (said and held_back)
+
+
 @pytest.mark.parametrize("verbose", [0, 1])
 def test_an_error_that_answers_is_not_yet_met(verbose, capsys):
     callback = tf_geco.GECOCallback(every=1)

@@ -9,7 +9,7 @@ import pytest
 
 import tf_geco
 from tests.callbacks.feigned import epochs_of, fit
-from tests.catalogue import MODELS, batches, train
+from tests.catalogue import MODELS, batches, dense_vae, geco, line, train
 
 
 def test_history_holds_the_multiplier_and_feasibility():
@@ -184,3 +184,56 @@ def test_models_without_an_objective_are_refused():
     model.compile("adam", "mse")
     with pytest.raises(ValueError, match="of type Sequential"):
         model.fit(np.ones((4, 2)), np.ones(4), verbose=0, callbacks=[tf_geco.GECOCallback()])
+
+
+class Assign(keras.callbacks.Callback):
+    """Assigns another tolerance when an epoch is over."""
+
+    def __init__(self, epoch, tolerance):
+        super().__init__()
+        self.epoch, self.tolerance = epoch, tolerance
+
+    def on_epoch_end(self, epoch, logs=None):
+        if epoch == self.epoch:
+            self.model.objective.constraints[0].tolerance = self.tolerance
+
+
+@pytest.mark.parametrize("change", ["assigned", "scheduled"])
+def test_best_is_of_the_tolerance_that_is_asked_for_last(change, tmp_path):
+    """Whoever tightens a tolerance wants the best of the tight ones, not the cheapest of all."""
+    tolerance = 0.5 if change == "assigned" else line(0.5, 0.2, 9)
+    model, file = dense_vae(geco(tolerance)), str(tmp_path / "best.keras")
+    model.compile("adam", jit_compile=False)
+    patience = 1 if change == "scheduled" else None
+    callback = tf_geco.GECOCallback(patience=patience, restore_best_weights=True, checkpoint=file)
+    callbacks = [callback] if change == "scheduled" else [callback, Assign(1, 0.2)]
+    data = batches(MODELS["dense"].data())
+    history = model.fit(data, epochs=5, verbose=0, callbacks=callbacks).history
+    assert len(history["loss"]) >= 3  # patience starts anew, too
+    assert callback.best_epoch >= 2
+    assert int(model.objective.step) == 3 * (callback.best_epoch + 1)
+    assert float(model.objective.constraints[0].tolerance_at(model.objective.step)) < 0.21
+    saved = keras.saving.load_model(file)
+    for found, expected in zip(saved.get_weights(), model.get_weights(), strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("validated", [False, True])
+def test_ranks_of_epochs_that_do_not_hold_go_by_their_logs(validated):
+    data, asked = MODELS["dense"].data(), 0.05
+    model = dense_vae(geco(asked))
+    model.compile(keras.optimizers.SGD(1e-3), jit_compile=False)
+    data[:16] = 1.0  # so that C_ma, of the last batches, says something else than the epoch
+    options = {"validation_data": (data[:8],)} if validated else {}
+    callbacks = [tf_geco.GECOCallback()]
+    history = model.fit(batches(data), epochs=3, verbose=0, callbacks=callbacks, **options).history
+    expected = np.square(history["reconstruction_error"]) / asked**2
+    np.testing.assert_allclose(history["rank"], expected, rtol=1e-4)
+    assert history["rank"] != pytest.approx(1 + np.array(history["C_ma"]) / asked**2, rel=1e-3)
+
+
+@pytest.mark.parametrize("name", ["rank", "lambda", "C_ma", "beta"])
+def test_a_metric_with_a_name_of_its_logs_is_refused(name):
+    model = MODELS["dense"].compiled(metrics=[keras.metrics.MeanSquaredError(name=name)])
+    with pytest.raises(ValueError, match=f"`GECOCallback` logs.*Received: {name}"):
+        model.fit(batches(MODELS["dense"].data()), verbose=0, callbacks=[tf_geco.GECOCallback()])

@@ -162,6 +162,7 @@ def test_a_vae_minimises_the_cost_of_its_objective():
     """The best reconstruction that 3 nats buy."""
     random = np.random.default_rng(0)
     data = (random.normal(size=(64, 2)) @ random.normal(size=(2, 6)) * 0.1 + 0.5).astype("float32")
+    data = np.clip(data, 0, 1)
     model = tf_geco.VAE(
         *tf_geco.models.dense_networks((6,), latent_dim=2, hidden=(16,)),
         posterior=tf_geco.posteriors.DiagonalNormal(2),

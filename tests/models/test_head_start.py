@@ -113,3 +113,15 @@ def test_it_is_a_twentieth_of_the_training_and_100_steps_at_most(planned, alone)
         gradients = tape.gradient(kl, model.encoder.trainable_variables)
         learnt.append(any(np.any(g) for g in gradients if g is not None))
     assert learnt == [alone == 0, True]
+
+
+def test_a_decoder_that_does_not_learn_needs_none():
+    """A pretrained decoder is frozen: the encoder learns from the first step on."""
+    model = MODELS["dense"].build()
+    model(MODELS["dense"].data())
+    model.decoder.trainable = False
+    model.compile("adam", jit_compile=False)
+    model.objective.plan(1000)
+    before = model.encoder.get_weights()
+    model.fit(MODELS["dense"].data(), verbose=0)
+    assert not np.array_equal(model.encoder.get_weights()[0], before[0])

@@ -256,7 +256,7 @@ def test_an_own_loop_draws_the_levels():
     model, x = range_vae(), data(16)
     sums = model.objective(x, outputs=model(x), cost=tf.zeros([16]))
     with pytest.raises(ValueError, match="without a `level`"):
-        model.objective.update(sums)
+        model.objective.loss(sums)
     outputs = model(x, training=True, level=model.objective.draw(16, [0, 1]))
     sums = model.objective(x, outputs=outputs, cost=outputs["kl"])
     model.objective.update(sums)

@@ -7,7 +7,7 @@ import pytest
 import tf_geco
 from tests.catalogue import MODELS, batches, dense_vae, geco, models
 from tests.training.recomputed import assert_same_weights
-from tf_geco.constraints import ReconstructionError
+from tf_geco.constraints import NegativeLogLikelihood, ReconstructionError
 
 EPOCHS, STEPS = 5, 2
 
@@ -266,3 +266,55 @@ def test_what_a_file_carries_goes_into_no_other(tmp_path):
     model.save_weights(second)
     with pytest.raises(ValueError, match="holds weights alone"):
         model.fit(case.data(), verbose=0, callbacks=[tf_geco.callbacks.Backup(second)])
+
+
+def test_a_tolerance_that_a_callback_changed_is_asked_for_again(tmp_path):
+    class Tighten(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            if epoch == 1:
+                self.model.objective.constraints[0].tolerance = 0.2
+
+    def script(folder, *more):
+        folder.mkdir(exist_ok=True)
+        keras.utils.set_random_seed(3)
+        model = dense_vae(geco(0.4))
+        model.compile("adam", jit_compile=False)
+        model.test_on_batch(MODELS["dense"].data())
+        backup = tf_geco.callbacks.Backup(str(folder / "b.weights.h5"))
+        model.fit(
+            batches(MODELS["dense"].data()),
+            epochs=5,
+            verbose=0,
+            callbacks=[backup, Tighten(), *more],
+        )
+        return model
+
+    whole = script(tmp_path / "whole")
+    for epoch in (3, 4):  # killed twice
+        with pytest.raises(KilledError):
+            script(tmp_path / "killed", Kill(epoch))
+    resumed = script(tmp_path / "killed")
+    assert resumed.objective.constraints[0].tolerance == 0.2
+    assert_same_weights(resumed, whole, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (
+            lambda: NegativeLogLikelihood(2.0),
+            lambda: NegativeLogLikelihood(2.0, unit="nats_per_dim"),
+        ),
+        (lambda: ReconstructionError(0.1), lambda: ReconstructionError(0.1, reduction="sum")),
+    ],
+    ids=["unit", "reduction"],
+)
+def test_averages_are_of_no_other_unit(one, other, tmp_path):
+    file, data = str(tmp_path / "a.weights.h5"), MODELS["dense"].data()
+    models = [dense_vae(tf_geco.GECO([make()])) for make in (one, other)]
+    for model in models:
+        model(data)
+    models[0].save_weights(file)
+    models[0].load_weights(file)
+    with pytest.raises(ValueError, match="multipliers of other constraints"):
+        models[1].load_weights(file)

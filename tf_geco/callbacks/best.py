@@ -1,5 +1,7 @@
 """Which epoch of a training is best, and for how long there was no better."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 
@@ -18,7 +20,10 @@ def rank_of(feasible: bool, cost: float, excess: float) -> float:
 
 
 class Best:
-    """The best epoch so far.
+    """The best epoch so far of those that were asked for the same.
+
+    Args:
+        asked: The tolerances. Ranks of others do not compare.
 
     Attributes:
         rank: Its rank, infinite before there is one.
@@ -27,11 +32,16 @@ class Best:
         waited: Feasible epochs since the last one whose cost was lower.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, asked: Sequence[float] = ()) -> None:
+        self.asked = np.array(asked, "float32")
         self.rank = np.inf
         self.epoch: int | None = None
         self.weights: list[np.ndarray] | None = None
         self.lowest_cost, self.waited = np.inf, 0
+
+    def is_of(self, asked: Sequence[float]) -> bool:
+        """Returns whether these tolerances are those that its epochs were asked for."""
+        return np.array_equal(self.asked, np.array(asked, "float32"))
 
     @property
     def holds(self) -> bool:
@@ -56,12 +66,13 @@ class Best:
         """Returns all of it as arrays."""
         epoch = -1 if self.epoch is None else self.epoch
         state = {"best": np.array([self.rank, epoch, self.lowest_cost, self.waited])}
-        weights = self.weights or []
+        weights, state["asked"] = self.weights or [], self.asked
         return state | {f"weight_{index:04d}": part for index, part in enumerate(weights)}
 
     def set_state(self, state: dict[str, np.ndarray]) -> None:
         """Goes on from arrays that `get_state` returned."""
         self.rank, epoch, self.lowest_cost, waited = (float(number) for number in state["best"])
         self.epoch, self.waited = None if epoch < 0 else int(epoch), int(waited)
+        self.asked = state["asked"]
         names = sorted(name for name in state if name.startswith("weight_"))
         self.weights = [state[name] for name in names] or None

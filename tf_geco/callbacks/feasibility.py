@@ -1,8 +1,11 @@
 """Telling "not yet" from "never": does an error still answer its multiplier?"""
 
 import numpy as np
+import tensorflow as tf
 
 from tf_geco.callbacks.trajectory import Trajectory
+from tf_geco.multipliers import PlannedPace
+from tf_geco.multipliers.pace import scheduled
 from tf_geco.objectives import GECO
 from tf_geco.objectives.means import errors, signs
 
@@ -18,6 +21,8 @@ def out_of_reach(objective: GECO, trajectory: Trajectory, seen: np.ndarray) -> l
     - its multiplier has at least doubled while the error answered with less than a tenth of that,
     - or its multiplier has grown by a quarter, and the error fell by so little that it would take
       four such halves to reach the tolerance: the default rule does not press harder then,
+    - or the default rule holds it back, because it is far beyond what maximum likelihood would take
+      for such an error, and the error fell by as little,
     - or its multiplier has reached the upper bound,
 
     and it kept its tolerance in no epoch.
@@ -50,7 +55,8 @@ def out_of_reach(objective: GECO, trajectory: Trajectory, seen: np.ndarray) -> l
     rise = np.log(multiplier[-1] / multiplier[0])
     fall = error[0] - error[-1]
     rising = rise > np.log(2.0)
-    slow = (rise > np.log(1.25)) & (fall < 0.25 * error[-1])
+    pressed = (rise > np.log(1.25)) | _held_back(objective, multiplier[-1], error[-1])
+    slow = pressed & (fall < 0.25 * error[-1])
     unanswered = rising & (fall < 0.1 * rise)
     stuck = violated & (unanswered | slow | (multiplier[-1] > 0.99 * upper))
     stuck &= ~_held(objective, seen).any(axis=0)
@@ -103,6 +109,12 @@ def _violated(objective: GECO) -> np.ndarray:
     """Returns which constraints do not hold, on the data on which they are to hold, `[L]`."""
     sums = None if objective.gap is None else objective.gap.validated
     return ~(objective.excess(sums).numpy() <= objective.band)
+
+
+def _held_back(objective: GECO, multiplier: np.ndarray, error: np.ndarray) -> np.ndarray:
+    """Returns where the default rule slows the multiplier down, `[L]`: see `scheduled`."""
+    slowed = scheduled(tf.ones_like(error), np.log(multiplier) - objective.units, error).numpy()
+    return isinstance(objective.rule, PlannedPace) & (slowed < 1.0)
 
 
 def _tolerance(objective: GECO, index: int) -> float:

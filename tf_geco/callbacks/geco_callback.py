@@ -8,11 +8,13 @@ import numpy as np
 
 from tf_geco.callbacks.best import Best, rank_of
 from tf_geco.callbacks.feasibility import not_yet, out_of_reach
+from tf_geco.callbacks.observed import objective_of, sums_of
 from tf_geco.callbacks.tensorboard import Board
 from tf_geco.callbacks.trajectory import Trajectory
 from tf_geco.checks import flag, non_negative_number, path_name, positive_integer
 from tf_geco.objectives import GECO
 from tf_geco.objectives.objective import Objective
+from tf_geco.objectives.sums import Sums
 from tf_geco.strategies import worker_of
 from tf_geco.training.files import KINDS
 
@@ -25,9 +27,10 @@ class GECOCallback(keras.callbacks.Callback):
     `beta` (1 / lambda, for a single constraint) and `C_ma`, and with `hold_on="validation"` `gap`;
     and `rank`, by which the best epoch is chosen: `ModelCheckpoint(monitor="rank", mode="min")`.
 
-    Each `fit` starts patience and best weights anew, and another model a new trajectory. What
-    counts as feasible is what the logs of the epoch say; of epochs that are not, the one whose
-    largest excess is least is best. Where tolerances hold on validation data, all this goes by the
+    Each `fit`, and each change of a tolerance, starts patience and best weights anew: ranks under
+    different tolerances do not compare. Another model gets a new trajectory. What counts as
+    feasible is what the logs of the epoch say; of epochs that are not, the one whose largest excess
+    is least is best. Where tolerances hold on validation data, all this goes by the
     figures of validation, and epochs without one are not judged. An ELBO asks for nothing, so there
     the cost is its loss.
 
@@ -103,11 +106,22 @@ class GECOCallback(keras.callbacks.Callback):
             self.trajectory = Trajectory(objective)
         self._seen: list[list[float]] = []
         self._best, self._holds = Best(), False
+        self._sums: Sums | None = None
+
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
+        """Forgets the sums of the last epoch."""
+        self._sums = None
+
+    def on_test_begin(self, logs: dict | None = None) -> None:
+        """Keeps the sums of the epoch, which the validation puts its own in the place of."""
+        self._sums = sums_of(self.model)
 
     def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
         """Records every few steps."""
         if not self.trajectory:
             self._check_plan()
+        if batch == 0:
+            self._refuse_names(logs or {})
         if batch % self.every < self.model.steps_per_execution:
             self.trajectory.record()
 
@@ -146,6 +160,14 @@ class GECOCallback(keras.callbacks.Callback):
                 stacklevel=2,
             )
 
+    def _refuse_names(self, logs: dict) -> None:
+        """Raises an error if a metric that was compiled has the name of what is logged here."""
+        if taken := {"rank", *self.objective.logs()}.intersection(logs):
+            raise ValueError(
+                "A metric must not have the name of what `GECOCallback` logs; give it another. "
+                f"Received: {', '.join(sorted(taken))}."
+            )
+
     def get_state(self) -> dict[str, np.ndarray]:
         """Returns what `Backup` keeps: trajectory, epochs, best weights and patience."""
         seen = np.reshape(self._seen, (-1, len(self.trajectory.names)))
@@ -163,6 +185,10 @@ class GECOCallback(keras.callbacks.Callback):
         """Ranks the weights of an epoch: feasible ones first, then by cost."""
         if objective.gap is not None and "val_feasible" not in logs:
             return
+        parts = [part for part in objective.asked if part.tolerance is not None]
+        asked = [float(part.tolerance_at(objective.step)) for part in parts]
+        if not self._best.is_of(asked):
+            self._best = Best(asked)
         feasible, cost, excess = self._verdict(objective, logs)
         self._holds, logs["rank"] = feasible, rank_of(feasible, cost, excess)
         if self._best.improves(epoch, logs["rank"]):
@@ -179,9 +205,15 @@ class GECOCallback(keras.callbacks.Callback):
         if objective.gap is not None:
             excess = float(np.max(objective.excess(objective.gap.validated).numpy()))
             return bool(logs["val_feasible"]), float(logs[f"val_{name}"]), excess
-        excess = float(np.max(objective.excess().numpy()))
+        excess = self._excess(objective)
         cost = float(logs.get(name, objective.cost_average))
         return bool(logs.get("feasible", excess <= objective.band)), cost, excess
+
+    def _excess(self, objective: GECO) -> float:
+        """Returns the largest excess in the epoch, by C_ma where the epoch says nothing."""
+        sums, averaged = self._sums or sums_of(self.model), objective.excess().numpy()
+        found = averaged if sums is None else objective.excess(sums).numpy()
+        return float(np.max(np.where(np.isfinite(found), found, averaged)))
 
     def _keep(self) -> None:
         """Keeps the weights of the best epoch, in memory, in a file, or both."""
@@ -218,19 +250,3 @@ class GECOCallback(keras.callbacks.Callback):
             warnings.warn("\n".join(sentences), stacklevel=2)
         elif (self.params or {}).get("verbose"):
             print("\n".join(not_yet(objective, seen)))
-
-
-def objective_of(model: keras.Model) -> Objective:
-    """Returns the objective of a model, under whatever name it has there.
-
-    Raises:
-        ValueError: If the model has none, or several.
-    """
-    parts = [getattr(model, "objective", None), *model.layers]
-    found = {id(part): part for part in parts if isinstance(part, Objective)}
-    if len(found) != 1:
-        raise ValueError(
-            "The model must have one objective of tf_geco among its attributes. Received: a model "
-            f"of type {type(model).__name__} with {len(found)}."
-        )
-    return next(iter(found.values()))

@@ -70,6 +70,7 @@ class ReconstructionError(SquaredError):
     ) -> None:
         super().__init__(tolerance, name=name, **kwargs)
         self.reduction = one_of(("mean", "sum"), reduction, "reduction")
+        self.unit = None if reduction == "mean" else reduction
 
     def build(self, x_shape: Any, y_shape: Any = None, outputs_shape: Any = None) -> None:
         """Learns D, the number of values of an example."""

@@ -150,7 +150,8 @@ class VAE(Chosen):
         features = self.gated(self.encoder_gate, self.encoder(x, training=training), level)
         posterior = self.posterior_layer(features)
         encoded = sample_with_kl(posterior, self.prior(), self.make_seed(None, training))
-        latents, kl = self.objective.with_head_start(*encoded) if training else encoded
+        decoder_learns = training and self.decoder.trainable_variables
+        latents, kl = self.objective.with_head_start(*encoded) if decoder_learns else encoded
         gated = self.gated(self.decoder_gate, latents, level)
         decoded = outputs_of(self.likelihood, self.decoder(gated, training=training))
         return {**decoded, "kl": kl, "latents": latents, **drawn}

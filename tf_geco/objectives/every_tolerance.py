@@ -101,8 +101,8 @@ class EveryTolerance(Curve):
         every = [at_level[0], at_level[-1], *at_level, *of_cost, in_use, spent_counts]
         return Sums.of(values, every, sample_weight)
 
-    def update(self, sums: Sums, accept: tf.Tensor | bool = True, micro_batches: int = 1) -> None:
-        """Takes one step of the state, as `GECO.update`.
+    def loss(self, sums: Sums) -> tf.Tensor:
+        """Returns the loss of a batch of training, a scalar.
 
         Raises:
             ValueError: If the outputs of the batch had no levels.
@@ -113,7 +113,7 @@ class EveryTolerance(Curve):
                 "`model(x, training=True, level=objective.draw(batch_size, seed))`. "
                 "Received: outputs without a `level`."
             )
-        super().update(sums, accept, micro_batches)
+        return super().loss(sums)
 
     def value(self, sums: Sums) -> tf.Tensor:
         """Returns the loss of a training, or of an evaluation at the chosen tolerance."""

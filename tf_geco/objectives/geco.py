@@ -151,7 +151,7 @@ class GECO(Objective):
         starts = [first_multiplier(part, *given) for part in self.asked]
         initial = np.clip(starts, *np.transpose(self.bounds))
         likely = [constraint.is_likelihood for constraint in self.asked]
-        self._units = np.where(likely, 0.0, np.log(UNSCALED * initial)).astype("float32")
+        self.units = np.where(likely, 0.0, np.log(UNSCALED * initial)).astype("float32")
         size = len(self.asked)
         self.log_multiplier = add_state(self, "log_multiplier", (size,), np.log(initial))
         self.memory = add_state(self, "memory", (self.rule.memory_size, size))
@@ -178,7 +178,7 @@ class GECO(Objective):
             steps=tf.convert_to_tensor(self.planned_steps),
             low=low,
             high=high,
-            unit=self._units,
+            unit=self.units,
         )
         known, names = averages.known[:number], ("log_multiplier", "memory")
         every = zip(names, after, state, strict=True)

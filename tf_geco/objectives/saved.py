@@ -70,4 +70,8 @@ class Saved(Planned):
         """Looks at a state that has just been loaded; most need not be looked at."""
 
     def _names(self) -> list[str]:
-        return [f"{constraint.name} {constraint.form}" for constraint in self.constraints]
+        """Returns what tells constraints apart: name, form, and unit, if it may have several."""
+        return [
+            " ".join([part.name, part.form, *filter(None, [getattr(part, "unit", None)])])
+            for part in self.constraints
+        ]

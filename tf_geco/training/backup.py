@@ -54,6 +54,7 @@ class Backup(keras.callbacks.Callback):
         self.epochs_done = 0
         self._companions: dict[str, Any] = {}
         self._found: dict[str, np.ndarray] = {}
+        self._begun = np.zeros(0)  # the tolerances that the script asked for, before any callback
 
     def prepare(self, model: Any, given: dict[str, Any], callbacks: list) -> dict[str, Any]:
         """Restores a model, if there is a backup, and returns the arguments that continue `fit`.
@@ -117,7 +118,8 @@ class Backup(keras.callbacks.Callback):
         """Writes the file."""
         stopped = np.array(bool(self.model.stop_training))
         carried = {"epochs_done": np.array(epoch + 1), "stopped": stopped}
-        carried["tolerances"] = _tolerances(self.model)
+        carried |= {"tolerances": _tolerances(self.model), "begun": self._begun}
+        carried["numbers"] = _numbers(self.model)
         for name, companion in self._companions.items():
             carried |= {f"{name}.{key}": part for key, part in companion.get_state().items()}
         self.model.to_carry = carried
@@ -129,7 +131,7 @@ class Backup(keras.callbacks.Callback):
 
     def _restore(self, model: Any) -> None:
         """Reads the file, if there is one."""
-        self.epochs_done, self._found = 0, {}
+        self.epochs_done, self._found, self._begun = 0, {}, _numbers(model)
         if not model.built or not model.objective.built:
             raise ValueError(
                 "`Backup` needs a model that has its weights when `fit` begins. Call "
@@ -150,14 +152,26 @@ class Backup(keras.callbacks.Callback):
                 f"Received: filepath={self.filepath!r}."
             )
         self.epochs_done = int(self._found["epochs_done"])
+        self._take_numbers(model)
         before, now = self._found.get("tolerances"), _tolerances(model)
         if before is not None and not np.array_equal(before, now):
             warnings.warn(
-                f"`Backup` continues a training that asked for {before}, with its multipliers, its "
-                f"averages and its {self.epochs_done} epochs. To train anew, delete "
-                f"{self.filepath!r} or name another file. Received: tolerances of {now}.",
+                f"`Backup` goes on with a training that asked for {before}: with its multipliers, "
+                f"its averages and its {self.epochs_done} epochs, but for {now} from now on. To "
+                f"train anew, delete {self.filepath!r} or name another file. "
+                f"Received: tolerances of {now}.",
                 stacklevel=5,
             )
+
+    def _take_numbers(self, model: Any) -> None:
+        """Asks for what a callback had changed, if the script asks for what it did before."""
+        if not np.array_equal(self._found.get("begun", ()), self._begun, equal_nan=True):
+            return
+        for constraint, number in zip(
+            model.objective.constraints, self._found["numbers"], strict=True
+        ):
+            if np.isfinite(number):
+                constraint.tolerance = float(number)
 
     def _load(self, model: Any) -> None:
         """Reads the weights and all that the file has beside them."""
@@ -168,6 +182,12 @@ class Backup(keras.callbacks.Callback):
                 "`filepath` must name a file that `Backup` wrote, or none that exists: this one "
                 f"cannot be read. Delete it to train anew. Received: filepath={self.filepath!r}."
             ) from error
+
+
+def _numbers(model: Any) -> np.ndarray:
+    """Returns the tolerances that are numbers, NaN for others: those that a callback may assign."""
+    given = [part.tolerance for part in model.objective.constraints]
+    return np.array([part if isinstance(part, float) else np.nan for part in given])
 
 
 def _tolerances(model: Any) -> np.ndarray:

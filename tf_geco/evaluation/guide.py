@@ -93,9 +93,9 @@ def tolerance_guide(
 
         RMSE(k) = sqrt((l_{k+1} + ... + l_D) / (s D))
 
-    For k = 0 that is the error per observed value, which a constraint, the mean over examples, has
-    too where examples have about as many observed values; for k > 0 it bounds it from above, since it
-    counts what the codes miss of the filled values too.
+    For k = 0 that is the error per observed value, which is that of a constraint, a mean over
+    examples, where examples have about as many observed values. For k > 0 it bounds it from above,
+    since it counts what the codes miss of the filled values too.
 
     Args:
         data: Arrays `[N, ...]`, `(x, y)`, or a `tf.data.Dataset` of batches, as for `fit`; of

@@ -233,7 +233,9 @@ def test_ranks_of_epochs_that_do_not_hold_go_by_their_logs(validated):
 
 
 @pytest.mark.parametrize("name", ["rank", "lambda", "C_ma", "beta"])
-def test_a_metric_with_a_name_of_its_logs_is_refused(name):
-    model = MODELS["dense"].compiled(metrics=[keras.metrics.MeanSquaredError(name=name)])
+@pytest.mark.parametrize("together", [1, 2])
+def test_a_metric_with_a_name_of_its_logs_is_refused(name, together):
+    metric = keras.metrics.MeanSquaredError(name=name)
+    model = MODELS["dense"].compiled(metrics=[metric], steps_per_execution=together)
     with pytest.raises(ValueError, match=f"`GECOCallback` logs.*Received: {name}"):
         model.fit(batches(MODELS["dense"].data()), verbose=0, callbacks=[tf_geco.GECOCallback()])

@@ -30,9 +30,9 @@ class GECOCallback(keras.callbacks.Callback):
     Each `fit`, and each change of a tolerance, starts patience and best weights anew: ranks under
     different tolerances do not compare. Another model gets a new trajectory. What counts as
     feasible is what the logs of the epoch say; of epochs that are not, the one whose largest excess
-    is least is best. Where tolerances hold on validation data, all this goes by the
-    figures of validation, and epochs without one are not judged. An ELBO asks for nothing, so there
-    the cost is its loss.
+    is least is best. Where tolerances hold on validation data, all this goes by the figures of
+    validation, and epochs without one are not judged. An ELBO asks for nothing, so there the cost
+    is its loss.
 
     Args:
         every: Steps between two records of the trajectory. 10 costs little and draws smooth curves.
@@ -120,7 +120,7 @@ class GECOCallback(keras.callbacks.Callback):
         """Records every few steps."""
         if not self.trajectory:
             self._check_plan()
-        if batch == 0:
+        if batch < self.model.steps_per_execution and sums_of(self.model) is not None:
             self._refuse_names(logs or {})
         if batch % self.every < self.model.steps_per_execution:
             self.trajectory.record()

@@ -239,3 +239,13 @@ def test_a_metric_with_a_name_of_its_logs_is_refused(name, together):
     model = MODELS["dense"].compiled(metrics=[metric], steps_per_execution=together)
     with pytest.raises(ValueError, match=f"`GECOCallback` logs.*Received: {name}"):
         model.fit(batches(MODELS["dense"].data()), verbose=0, callbacks=[tf_geco.GECOCallback()])
+
+
+def test_a_schedule_that_decays_for_ever_has_a_best_and_an_end():
+    tolerance = keras.optimizers.schedules.ExponentialDecay(0.5, 300, 0.999)
+    model = dense_vae(geco(tolerance))
+    model.compile("adam", jit_compile=False)
+    callback = tf_geco.GECOCallback(patience=2)
+    data = batches(MODELS["dense"].data())
+    history = model.fit(data, epochs=9, verbose=0, callbacks=[callback]).history
+    assert len(history["loss"]) < 9

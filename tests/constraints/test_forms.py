@@ -1,5 +1,6 @@
 """Forms, proxies, schedules: how an objective takes what constraints measure."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -123,3 +124,24 @@ def test_a_band_is_as_wide_wherever_it_lies(shift, mean):
         objective = tf_geco.GECO(constraints)
         found = objective.verdict(objective(x, y=y, outputs=outputs))["feasible"]
         assert float(found) == (0.19 <= mean <= 0.41)
+
+
+def test_attributes_of_a_users_own_are_theirs(tmp_path):
+    class Bytes(tf_geco.constraints.Constraint):
+        """Whose unit and sign are nobody's business."""
+
+        def __init__(self, tolerance, **options):
+            super().__init__(tolerance, **options)
+            self.unit, self.sign, self.form_of_mine = 255.0, -1.0, None
+
+        def measure(self, x, y=None, outputs=None):
+            return self.unit * tf.reduce_mean(tf.abs(x - outputs["reconstruction"]), -1)
+
+    objective = tf_geco.GECO([Bytes(2.0, name="bytes")])
+    x = tf.ones([4, 6])
+    sums = objective(x, outputs={"reconstruction": 0.0 * x}, cost=tf.zeros([4]))
+    assert float(objective.violations(sums)[0]) == 253.0
+    model = keras.Sequential([keras.Input((6,)), keras.layers.Dense(1)])
+    model.objective = objective
+    model.save_weights(tmp_path / "a.weights.h5")
+    model.load_weights(tmp_path / "a.weights.h5")

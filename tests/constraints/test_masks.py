@@ -216,9 +216,9 @@ def test_a_misspelt_label_is_named():
 
 def test_a_joint_likelihood_cannot_leave_out_values():
     x, _, outputs = batch()
-    joint = NegativeLogLikelihood(1.0, lambda h: tfd.Independent(tfd.Normal(h, 1.0), 3))
-    with pytest.raises(ValueError, match=r"without `tfd\.Independent`"):
-        joint(x, y={"mask": x > 0.5}, outputs=outputs)
+    for make in (lambda h: tfd.Independent(tfd.Normal(h, 1.0), 3), tfd.Dirichlet):
+        with pytest.raises(ValueError, match=r"without `tfd\.Independent`"):
+            NegativeLogLikelihood(1.0, make)(x, y={"mask": x > 0.5}, outputs=outputs)
 
 
 ANY_LIKELIHOOD = {

@@ -318,3 +318,27 @@ def test_averages_are_of_no_other_unit(one, other, tmp_path):
     models[0].load_weights(file)
     with pytest.raises(ValueError, match="multipliers of other constraints"):
         models[1].load_weights(file)
+
+
+def test_two_trainings_of_one_script_share_a_file(tmp_path):
+    """The second begins with what a callback of the first had changed, and so does a rerun."""
+    file, data = str(tmp_path / "b.weights.h5"), batches(MODELS["dense"].data())
+
+    class Tighten(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.objective.constraints[0].tolerance = 0.2
+
+    def script(epochs):
+        model = dense_vae(geco(0.4))
+        model.compile("adam", jit_compile=False)
+        model.test_on_batch(MODELS["dense"].data())
+        asked = []
+        for number, more in zip(epochs, ([Tighten()], []), strict=True):
+            callbacks = [tf_geco.callbacks.Backup(file), *more]
+            model.fit(data, epochs=number, verbose=0, callbacks=callbacks)
+            asked.append(model.objective.constraints[0].tolerance)
+        return asked
+
+    assert script((1, 2)) == [0.2, 0.2]
+    with pytest.warns(UserWarning, match="training is finished"):
+        assert script((1, 3)) == [0.2, 0.2]

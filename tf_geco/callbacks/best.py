@@ -40,8 +40,11 @@ class Best:
         self.lowest_cost, self.waited = np.inf, 0
 
     def is_of(self, asked: Sequence[float]) -> bool:
-        """Returns whether these tolerances are those that its epochs were asked for."""
-        return np.array_equal(self.asked, np.array(asked, "float32"))
+        """Returns whether its epochs were asked for these tolerances, within 1 %.
+
+        A schedule that decays for ever would else begin anew in each epoch.
+        """
+        return len(self.asked) == len(asked) and np.allclose(self.asked, asked, rtol=0.01, atol=0)
 
     @property
     def holds(self) -> bool:
@@ -73,6 +76,6 @@ class Best:
         """Goes on from arrays that `get_state` returned."""
         self.rank, epoch, self.lowest_cost, waited = (float(number) for number in state["best"])
         self.epoch, self.waited = None if epoch < 0 else int(epoch), int(waited)
-        self.asked = state["asked"]
+        self.asked = state.get("asked", self.asked)
         names = sorted(name for name in state if name.startswith("weight_"))
         self.weights = [state[name] for name in names] or None

@@ -1,11 +1,8 @@
 """Telling "not yet" from "never": does an error still answer its multiplier?"""
 
 import numpy as np
-import tensorflow as tf
 
 from tf_geco.callbacks.trajectory import Trajectory
-from tf_geco.multipliers import PlannedPace
-from tf_geco.multipliers.pace import scheduled
 from tf_geco.objectives import GECO
 from tf_geco.objectives.means import errors, signs
 
@@ -55,7 +52,7 @@ def out_of_reach(objective: GECO, trajectory: Trajectory, seen: np.ndarray) -> l
     rise = np.log(multiplier[-1] / multiplier[0])
     fall = error[0] - error[-1]
     rising = rise > np.log(2.0)
-    pressed = (rise > np.log(1.25)) | _held_back(objective, multiplier[-1], error[-1])
+    pressed = (rise > np.log(1.25)) | _held_back(objective, multiplier, error)
     slow = pressed & (fall < 0.25 * error[-1])
     unanswered = rising & (fall < 0.1 * rise)
     stuck = violated & (unanswered | slow | (multiplier[-1] > 0.99 * upper))
@@ -112,9 +109,9 @@ def _violated(objective: GECO) -> np.ndarray:
 
 
 def _held_back(objective: GECO, multiplier: np.ndarray, error: np.ndarray) -> np.ndarray:
-    """Returns where the default rule slows the multiplier down, `[L]`: see `scheduled`."""
-    slowed = scheduled(tf.ones_like(error), np.log(multiplier) - objective.units, error).numpy()
-    return isinstance(objective.rule, PlannedPace) & (slowed < 1.0)
+    """Returns which multipliers the rule has held back all the time, `[T, L]` -> `[L]`."""
+    beyond = np.log(multiplier) - objective.units
+    return objective.rule.holds_back(beyond.astype("float32"), error).numpy().all(axis=0)
 
 
 def _tolerance(objective: GECO, index: int) -> float:

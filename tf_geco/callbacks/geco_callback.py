@@ -46,9 +46,9 @@ class GECOCallback(keras.callbacks.Callback):
         images: Inputs that TensorBoard shows with their reconstructions: images `[n, H, W, C]`, or
             what a conditional model takes.
         csv: File for the trajectory, written at the end of every epoch.
-        checkpoint: File for the best model, written in each epoch that is better than all before:
-            `.keras`, or `.weights.h5` for its weights alone. With `callbacks.Backup` a run that is
-            resumed still knows which was best.
+        checkpoint: File for the best model, written in each epoch that is better than all before
+            under its tolerances: `.keras`, or `.weights.h5` for its weights alone. With
+            `callbacks.Backup` a run that is resumed still knows which was best.
 
     Attributes:
         trajectory: A `Trajectory`, with `arrays()` and `to_csv(path)`.

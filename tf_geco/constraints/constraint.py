@@ -87,11 +87,11 @@ class Constraint(keras.layers.Layer):
         one_of(("<=", ">="), form, "form")
         if type(self).call is not Constraint.call:
             raise TypeError(
-                "A constraint defines `measure(x, y, outputs)`, which returns what it measures of "
-                "each example, [B], without the tolerance. "
-                f"Received: a class {type(self).__name__} that overrides `call`."
+                "A constraint defines `measure(x, y, outputs)`, what is measured of each example, [B],"
+                f" without the tolerance. Received: {type(self).__name__}, which overrides `call`."
             )
         self.form = form
+        self._sign = 1.0 if form == "<=" else -1.0  # by how much C grows with the mean
         self.tolerance = tolerance
         self.built_for: tuple | None = None
 
@@ -200,6 +200,11 @@ class Constraint(keras.layers.Layer):
         return 1.0 if latents is None else min(1.0, latents / (2.0 * float(self.nats())))
 
     @property
+    def measured_in(self) -> str:
+        """Its unit, where it has several and not the default: averages of others are not its."""
+        return ""
+
+    @property
     def is_likelihood(self) -> bool:
         """Whether lambda = 1 makes the loss an ELBO, so that the size of lambda says something."""
         return False
@@ -214,14 +219,9 @@ class Constraint(keras.layers.Layer):
         """
         return self.form == "<="
 
-    @property
-    def sign(self) -> float:
-        """By how much C grows with the mean: 1 of form "<=", -1 of form ">="."""
-        return 1.0 if self.form == "<=" else -1.0
-
     def violation(self, mean: Any, step: Any = 0) -> Any:
         """Returns C, of the mean of the values: zero or less holds."""
-        return self.sign * (mean - self.bound(step))
+        return self._sign * (mean - self.bound(step))
 
     def excess(self, mean: Any, step: Any = 0) -> Any:
         """Returns C in units of the scale: zero or less holds, 0.05 is 5 % over."""

@@ -163,16 +163,16 @@ class NegativeLogLikelihood(Constraint):
 
     def _observed(self, distribution: Any, x: Any, mask: tf.Tensor) -> tf.Tensor:
         """Returns the log-probabilities of the values observed, and zero for the others."""
+        if distribution.event_shape.rank != 0:
+            raise ValueError(
+                f"Constraint '{self.name}' can leave out missing values only if the likelihood has "
+                "a log-probability for each value: one without `tfd.Independent`. Received: "
+                f"a distribution with events of shape {tuple(distribution.event_shape)}."
+            )
         # What stands for a missing value must be possible, or gradients would not be finite.
         x = tf.cast(x, distribution.dtype)
         x = tf.where(mask, x, possible(distribution, tf.zeros_like(x)))
         log_prob = distribution.log_prob(supported(self.likelihood, x))
-        if log_prob.shape.rank != x.shape.rank:
-            raise ValueError(
-                f"Constraint '{self.name}' can leave out missing values only if the likelihood has "
-                "a log-probability for each value: one without `tfd.Independent`. Received: "
-                f"log-probabilities of shape {tuple(log_prob.shape)} for data {tuple(x.shape)}."
-            )
         return tf.where(mask, log_prob, 0.0)
 
     @property
@@ -191,6 +191,11 @@ class NegativeLogLikelihood(Constraint):
     def is_likelihood(self) -> bool:
         """Yes."""
         return True
+
+    @property
+    def measured_in(self) -> str:
+        """The unit, if it is not nats."""
+        return "" if self.unit == "nats" else self.unit
 
     @property
     def is_ratio(self) -> bool:

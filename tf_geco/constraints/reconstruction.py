@@ -70,7 +70,6 @@ class ReconstructionError(SquaredError):
     ) -> None:
         super().__init__(tolerance, name=name, **kwargs)
         self.reduction = one_of(("mean", "sum"), reduction, "reduction")
-        self.unit = None if reduction == "mean" else reduction
 
     def build(self, x_shape: Any, y_shape: Any = None, outputs_shape: Any = None) -> None:
         """Learns D, the number of values of an example."""
@@ -92,6 +91,11 @@ class ReconstructionError(SquaredError):
             return only(error, mask, axes)
         total = tf.reduce_sum(error, axes)
         return total if mask is None else (total, any_observed(mask))
+
+    @property
+    def measured_in(self) -> str:
+        """`"sum"`, if it is not a mean."""
+        return "" if self.reduction == "mean" else self.reduction
 
     def get_config(self) -> dict:
         """Returns the arguments of `__init__`."""

@@ -194,9 +194,9 @@ class Chosen(LatentVariableModel):
         """Warns if no level reaches a tolerance."""
         readings = self.objective.curve()[0].numpy()
         constraint = self.objective.constraints[0]
-        nearest = min(readings * constraint.sign) * constraint.sign
+        nearest = constraint._sign * np.min(constraint._sign * readings)
         # NaN, of a curve that is not known, is not greater.
-        if constraint.sign * (nearest - tolerance) > 0.02 * tolerance:
+        if constraint._sign * (nearest - tolerance) > 0.02 * tolerance:
             warnings.warn(
                 "No level of the model reaches that tolerance on the data that it was measured on: "
                 f"the nearest has {nearest:.4g}. Train longer, or with a larger network. "

@@ -47,6 +47,15 @@ class Rule:
         """
         raise NotImplementedError
 
+    def holds_back(self, log_multiplier: tf.Tensor, error: tf.Tensor) -> tf.Tensor:
+        """Returns where lambda hardly rises, because it is far beyond the likeliest; boolean.
+
+        Args:
+            log_multiplier: log lambda, less the log of its unit, of any shape.
+            error: Of the same shape.
+        """
+        return tf.zeros_like(error, tf.bool)
+
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of `__init__`."""
         return {}
@@ -169,6 +178,10 @@ class PlannedPace(Rule):
         proposal = led_back(proposal, log_multiplier, error, start)
         bounded, taken = saturated(proposal, self.gain * speed, low, high)
         return bounded, tf.stack([follows + taken / self.gain, start])
+
+    def holds_back(self, log_multiplier: tf.Tensor, error: tf.Tensor) -> tf.Tensor:
+        """Returns where the pace is less than half of what the plan asks for, boolean."""
+        return scheduled(tf.ones_like(error), log_multiplier, error) < 0.5
 
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of `__init__`."""

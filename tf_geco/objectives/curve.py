@@ -67,7 +67,7 @@ class Curve(GECO):
         strict, loose = self.tolerances(2)
         share = tf.math.log(tolerance / strict) / math.log(loose / strict)
         place = 2.0 * tf.clip_by_value(share, 0.0, 1.0) - 1.0
-        sign = self.constraints[0].sign
+        sign = self.constraints[0]._sign
         readings = sign * self.curve()[0]
         known = tf.reduce_all(tf.math.is_finite(readings))
         return tf.where(known, level_where(sign * tolerance, readings), place)

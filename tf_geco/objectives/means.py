@@ -21,7 +21,7 @@ def errors(of: Sequence[Constraint], means: tf.Tensor, step: Any) -> tf.Tensor:
 
 def signs(of: Sequence[Constraint]) -> np.ndarray:
     """Returns by how much C grows with the mean, `[L]`: 1 of form "<=", -1 of form ">="."""
-    return np.array([constraint.sign for constraint in of], "float32")
+    return np.array([constraint._sign for constraint in of], "float32")
 
 
 def _each(method: str, of: Sequence[Constraint], means: tf.Tensor, step: Any) -> tf.Tensor:

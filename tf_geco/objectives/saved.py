@@ -34,7 +34,7 @@ class Saved(Planned):
         """Restores the state, or keeps it for `build`.
 
         Raises:
-            ValueError: If it is that of other constraints, or of the same in another order.
+            ValueError: If it is that of other constraints, or of the same in another order or unit.
         """
         arrays = {name: np.array(store[name]) for name in list(store.keys())}
         names = bytes(arrays.pop("constraints", np.zeros(0, "uint8"))).decode()
@@ -72,6 +72,6 @@ class Saved(Planned):
     def _names(self) -> list[str]:
         """Returns what tells constraints apart: name, form, and unit, if it may have several."""
         return [
-            " ".join([part.name, part.form, *filter(None, [getattr(part, "unit", None)])])
+            " ".join(filter(None, [part.name, part.form, part.measured_in]))
             for part in self.constraints
         ]

@@ -15,10 +15,10 @@ class Backup(keras.callbacks.Callback):
     """Keeps the state of a training in a file, from which `fit` goes on after an interruption.
 
     After each epoch the file holds weights, multipliers, averages, the optimizer, all noise, the
-    number of the epoch, and what `GECOCallback` remembers: trajectory, patience, best weights. Run
-    the same script again, and `fit` reads the file and starts with the next epoch. With
-    deterministic operations and data in the same order the result is that of a training without
-    interruption, bit for bit. The file appears whole or not at all.
+    number of the epoch, tolerances that a callback has changed, and what `GECOCallback` remembers:
+    trajectory, patience, best weights. Run the same script again, and `fit` reads the file and
+    starts with the next epoch. With deterministic operations and data in the same order the result
+    is that of a training without interruption, bit for bit. The file appears whole or not at all.
 
     An epoch is as long as you say: with data that repeat and `steps_per_epoch=500` there is a
     backup every 500 steps, and `fit` skips the batches that were already taken. Data without
@@ -139,6 +139,7 @@ class Backup(keras.callbacks.Callback):
             )
         if not Path(self.filepath).exists():
             return
+        fresh = not model.objective.steps_taken
         with model.distribute_strategy.scope():
             if not model.optimizer.built:
                 model.optimizer.build(model.trainable_variables)
@@ -152,20 +153,23 @@ class Backup(keras.callbacks.Callback):
                 f"Received: filepath={self.filepath!r}."
             )
         self.epochs_done = int(self._found["epochs_done"])
-        self._take_numbers(model)
+        if fresh:
+            self._take_numbers(model)
+        else:  # a later `fit` of a script that began with what its first asked for
+            self._begun = self._found.get("begun", self._begun)
         before, now = self._found.get("tolerances"), _tolerances(model)
         if before is not None and not np.array_equal(before, now):
             warnings.warn(
                 f"`Backup` goes on with a training that asked for {before}: with its multipliers, "
-                f"its averages and its {self.epochs_done} epochs, but for {now} from now on. To "
-                f"train anew, delete {self.filepath!r} or name another file. "
-                f"Received: tolerances of {now}.",
+                f"its averages and its {self.epochs_done} epochs. To train anew, delete "
+                f"{self.filepath!r} or name another file. Received: tolerances of {now}.",
                 stacklevel=5,
             )
 
     def _take_numbers(self, model: Any) -> None:
         """Asks for what a callback had changed, if the script asks for what it did before."""
-        if not np.array_equal(self._found.get("begun", ()), self._begun, equal_nan=True):
+        begun = self._found.get("begun")
+        if begun is None or not np.array_equal(begun, self._begun, equal_nan=True):
             return
         for constraint, number in zip(
             model.objective.constraints, self._found["numbers"], strict=True

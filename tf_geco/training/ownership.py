@@ -16,7 +16,8 @@ def trained(model: keras.Model, objective: keras.Layer, variables: list) -> list
 def statistics(model: keras.Model, objective: keras.Layer) -> list:
     """Returns the weights that a forward pass itself moves, such as batch-norm statistics.
 
-    Weights of layers that are frozen were made to be trained, which TensorFlow's variable tells.
+    Weights of a frozen layer that were made to be trained, which TensorFlow's variable tells, are
+    no such; a layer that assigns its own kernel while it is frozen keeps what it assigned.
     """
     measuring, _ = _identities(model, objective)
     moved = [w for w in model.non_trainable_weights if not w.value.trainable]

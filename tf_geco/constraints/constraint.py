@@ -87,8 +87,8 @@ class Constraint(keras.layers.Layer):
         one_of(("<=", ">="), form, "form")
         if type(self).call is not Constraint.call:
             raise TypeError(
-                "A constraint defines `measure(x, y, outputs)`, what is measured of each example, [B],"
-                f" without the tolerance. Received: {type(self).__name__}, which overrides `call`."
+                "A constraint defines `measure(x, y, outputs)`: what is measured of each, without "
+                f"the tolerance. Received: a class {type(self).__name__} that overrides `call`."
             )
         self.form = form
         self._sign = 1.0 if form == "<=" else -1.0  # by how much C grows with the mean

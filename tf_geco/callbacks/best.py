@@ -1,7 +1,5 @@
 """Which epoch of a training is best, and for how long there was no better."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 
@@ -32,14 +30,14 @@ class Best:
         waited: Feasible epochs since the last one whose cost was lower.
     """
 
-    def __init__(self, asked: Sequence[float] = ()) -> None:
-        self.asked = np.array(asked, "float32")
+    def __init__(self, asked: np.ndarray | None = None) -> None:
+        self.asked = np.zeros(0, "float32") if asked is None else asked
         self.rank = np.inf
         self.epoch: int | None = None
         self.weights: list[np.ndarray] | None = None
         self.lowest_cost, self.waited = np.inf, 0
 
-    def is_of(self, asked: Sequence[float]) -> bool:
+    def is_of(self, asked: np.ndarray) -> bool:
         """Returns whether its epochs were asked for these tolerances, within 1 %.
 
         A schedule that decays for ever would else begin anew in each epoch.

@@ -13,6 +13,7 @@ from tf_geco.callbacks.tensorboard import Board
 from tf_geco.callbacks.trajectory import Trajectory
 from tf_geco.checks import flag, non_negative_number, path_name, positive_integer
 from tf_geco.objectives import GECO
+from tf_geco.objectives.means import tolerances
 from tf_geco.objectives.objective import Objective
 from tf_geco.objectives.sums import Sums
 from tf_geco.strategies import worker_of
@@ -185,8 +186,7 @@ class GECOCallback(keras.callbacks.Callback):
         """Ranks the weights of an epoch: feasible ones first, then by cost."""
         if objective.gap is not None and "val_feasible" not in logs:
             return
-        parts = [part for part in objective.asked if part.tolerance is not None]
-        asked = [float(part.tolerance_at(objective.step)) for part in parts]
+        asked = tolerances(objective.asked, objective.steps_taken)
         if not self._best.is_of(asked):
             self._best = Best(asked)
         feasible, cost, excess = self._verdict(objective, logs)

@@ -24,6 +24,12 @@ def signs(of: Sequence[Constraint]) -> np.ndarray:
     return np.array([constraint._sign for constraint in of], "float32")
 
 
+def tolerances(of: Sequence[Constraint], step: Any) -> np.ndarray:
+    """Returns kappa at a step, of those of the constraints that ask for something."""
+    asked = [part for part in of if part.tolerance is not None]
+    return np.array([np.float32(part.tolerance_at(step)) for part in asked], "float32")
+
+
 def _each(method: str, of: Sequence[Constraint], means: tf.Tensor, step: Any) -> tf.Tensor:
     pairs = zip(of, tf.unstack(means, num=len(of)), strict=True)
     return tf.stack([getattr(constraint, method)(mean, step) for constraint, mean in pairs])

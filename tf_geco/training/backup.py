@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_geco.checks import path_name
+from tf_geco.objectives.means import tolerances
 
 
 class Backup(keras.callbacks.Callback):
@@ -118,7 +119,9 @@ class Backup(keras.callbacks.Callback):
         """Writes the file."""
         stopped = np.array(bool(self.model.stop_training))
         carried = {"epochs_done": np.array(epoch + 1), "stopped": stopped}
-        carried |= {"tolerances": _tolerances(self.model), "begun": self._begun}
+        objective = self.model.objective
+        asked = tolerances(objective.asked, objective.steps_taken)
+        carried |= {"tolerances": asked, "begun": self._begun}
         carried["numbers"] = _numbers(self.model)
         for name, companion in self._companions.items():
             carried |= {f"{name}.{key}": part for key, part in companion.get_state().items()}
@@ -157,7 +160,8 @@ class Backup(keras.callbacks.Callback):
             self._take_numbers(model)
         else:  # a later `fit` of a script that began with what its first asked for
             self._begun = self._found.get("begun", self._begun)
-        before, now = self._found.get("tolerances"), _tolerances(model)
+        before = self._found.get("tolerances")
+        now = tolerances(model.objective.asked, model.objective.steps_taken)
         if before is not None and not np.array_equal(before, now):
             warnings.warn(
                 f"`Backup` goes on with a training that asked for {before}: with its multipliers, "
@@ -192,10 +196,3 @@ def _numbers(model: Any) -> np.ndarray:
     """Returns the tolerances that are numbers, NaN for others: those that a callback may assign."""
     given = [part.tolerance for part in model.objective.constraints]
     return np.array([part if isinstance(part, float) else np.nan for part in given])
-
-
-def _tolerances(model: Any) -> np.ndarray:
-    """Returns what a model asks for at its present step."""
-    asked = [part for part in model.objective.asked if part.tolerance is not None]
-    step = model.objective.steps_taken
-    return np.array([np.float32(part.tolerance_at(step)) for part in asked], "float32")
